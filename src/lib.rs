@@ -2,14 +2,3 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
-//! - [`cli`]: the command line: serve, check the configuration, hash a password.
-//! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
-//! - [`api`]: a file per resource: requests become operations, replies become responses.
-//! - [`web`]: the pages a person looks at.
-//! - [`store`]: takes operations, gives replies; the embedded store makes them durable.
-//! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
-//! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
-//! - [`config`]: what an operator may set, with defaults and allowed values.
-
-pub mod config;
-pub mod http;
