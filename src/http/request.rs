@@ -1,0 +1,130 @@
+//! One request, whole.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::target::Target;
+
+/// What a request asks to be done. Methods are case-sensitive: `get` is [`Method::Other`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`: as GET, answered without the body.
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `OPTIONS`
+    Options,
+    /// Any other: there is no route for it, so its name does not matter.
+    Other,
+}
+
+/// The version of HTTP that the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// HTTP/1.0: no chunks, and the connection is closed unless it asked otherwise.
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// A request, head and body.
+///
+/// It holds on to the buffer that it was read into. Whoever waits for long copies what it needs (mostly [`Self::host`])
+/// and drops the request.
+#[derive(Clone)]
+pub struct Request {
+    /// What to do.
+    pub method: Method,
+    /// What the client speaks.
+    pub version: Version,
+    /// With what.
+    pub target: Target,
+    /// Whether the client wants the connection kept after the answer.
+    pub keep_alive: bool,
+    /// The body, decoded from its chunks; empty if there was none.
+    pub body: Bytes,
+    /// The whole head, checked: the request line, header lines, and the blank line, each ended by CRLF.
+    pub(super) head: Bytes,
+    /// A piece of the head, checked to be a host; empty if none was named.
+    pub(super) host: Bytes,
+}
+
+impl Request {
+    /// The host and port by which the client knows this server: of the target if it names one, else of `Host`. Made
+    /// only of characters that a host and port may have. `None` if it is empty, or missing on HTTP/1.0.
+    pub fn host(&self) -> Option<&str> {
+        let host = std::str::from_utf8(&self.host).ok()?;
+        (!host.is_empty()).then_some(host)
+    }
+
+    /// `Content-Type`
+    pub fn content_type(&self) -> Option<&str> {
+        self.header("content-type")
+    }
+
+    /// `Accept`; its first line, if there are more.
+    pub fn accept(&self) -> Option<&str> {
+        self.header("accept")
+    }
+
+    /// `Authorization`
+    pub fn authorization(&self) -> Option<&str> {
+        self.header("authorization")
+    }
+
+    /// The first header of that name, in any case, without the space around it. One that is not UTF-8 is as if not
+    /// there.
+    ///
+    /// Looks through the head at each call, and costs nothing when it is not called.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers(name).next()
+    }
+
+    /// All headers of that name, as [`header`](Self::header) finds the first.
+    pub fn headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let lines = self.head.split(|&byte| byte == b'\n').skip(1);
+        lines.filter_map(move |line| {
+            let (found, after) = line.split_at_checked(name.len())?;
+            let value = after.strip_prefix(b":")?;
+            if !found.eq_ignore_ascii_case(name.as_bytes()) {
+                return None;
+            }
+            std::str::from_utf8(value.trim_ascii()).ok()
+        })
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Leaves out the headers and the body: they hold credentials and payloads, which have no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("version", &self.version)
+            .field("target", &self.target)
+            .field("keep_alive", &self.keep_alive)
+            .field("host", &self.host())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Method {
+    pub(super) fn from_name(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}
