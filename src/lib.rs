@@ -2,8 +2,10 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
+//! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
 //! - [`config`]: what an operator may set, with defaults and allowed values.
 
 pub mod config;
 pub mod http;
+pub mod mailbox;

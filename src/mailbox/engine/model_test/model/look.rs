@@ -1,0 +1,131 @@
+//! What can be seen of the model without changing it.
+
+use super::{Entry, Model, Place};
+use crate::mailbox::{
+    GroupName, LeaseKind, Message, Priority, QueueInfo, QueueName, State, TransactionId,
+    TransactionView, UnixMillis,
+};
+
+impl Model {
+    pub(super) fn forget_at(&self, second: u64) -> UnixMillis {
+        UnixMillis(second * 1000).plus(self.limits.queue_retention)
+    }
+
+    /// When the next thing falls due, if idle queues need not be counted on.
+    pub(in super::super) fn next_event(&self) -> Option<UnixMillis> {
+        let leases = self.entries.iter().flat_map(|it| &it.messages);
+        let leases = leases.filter_map(|(_, place)| match place {
+            Place::Out { until, .. } => Some(*until),
+            Place::Line | Place::Delivered => None,
+        });
+        let dues = self.entries.iter().filter_map(|it| it.due);
+        let ends = self.entries.iter();
+        let ends = ends.map(|it| UnixMillis(u64::from(it.expires_at) * 1000));
+        leases.chain(dues).chain(ends).min()
+    }
+
+    /// When the next idle queue is forgotten.
+    pub(in super::super) fn next_forgotten(&self) -> Option<UnixMillis> {
+        let idle = self.last_pops.iter().filter(|it| !self.is_used(&it.0));
+        idle.map(|&(_, second)| self.forget_at(second)).min()
+    }
+
+    pub(in super::super) fn used_queues(&self) -> Vec<QueueName> {
+        let mut used: Vec<QueueName> = self.waiters.iter().map(|it| it.1.queue.clone()).collect();
+        for (queue, _) in self.entries.iter().flat_map(|it| &it.messages) {
+            used.push(queue.clone());
+        }
+        used.sort();
+        used.dedup();
+        used
+    }
+
+    pub(super) fn is_used(&self, queue: &QueueName) -> bool {
+        self.used_queues().contains(queue)
+    }
+
+    /// Idle queues make room for new ones, so only used ones can fill the table.
+    pub(super) fn has_room_for(&self, names: &[QueueName]) -> bool {
+        let mut used = self.used_queues();
+        used.extend(names.iter().cloned());
+        used.sort();
+        used.dedup();
+        used.len() <= self.limits.queues_max
+    }
+
+    /// The messages in line, as they are to be handed out.
+    pub(super) fn line(&self, now: UnixMillis, queue: &QueueName) -> Vec<&Entry> {
+        let here = (queue.clone(), Place::Line);
+        let in_line =
+            |it: &&Entry| it.due.is_none() && !it.is_over(now) && it.messages.contains(&here);
+        let mut line: Vec<&Entry> = self.entries.iter().filter(in_line).collect();
+        line.sort_by_key(|it| (it.priority == Priority::Low, it.arrival));
+        line
+    }
+
+    pub(super) fn head(
+        &self,
+        now: UnixMillis,
+        queue: &QueueName,
+        count: usize,
+        bytes: usize,
+    ) -> Vec<Message> {
+        let mut head: Vec<Message> = Vec::new();
+        for entry in self.line(now, queue) {
+            let payload = entry.record.payload.clone();
+            let before: usize = head.iter().map(|it| it.payload.len()).sum();
+            if head.len() >= count || (!head.is_empty() && before + payload.len() > bytes) {
+                break;
+            }
+            let id = entry.id;
+            head.push(Message { id, payload });
+        }
+        head
+    }
+
+    pub(super) fn describe(&self, now: UnixMillis, queue: &QueueName) -> QueueInfo {
+        let line = self.line(now, queue);
+        let listed = |priority| {
+            let line = line.iter().filter(|it| it.priority == priority);
+            let ids = line.map(|it| it.id);
+            ids.take(self.limits.listed_messages_max).collect()
+        };
+        QueueInfo {
+            last_pop: self
+                .last_pops
+                .iter()
+                .find(|it| it.0 == *queue)
+                .map(|it| it.1),
+            blocked: self.waiters.iter().any(|it| it.1.queue == *queue),
+            size: line.len(),
+            high: listed(Priority::High),
+            low: listed(Priority::Low),
+        }
+    }
+
+    pub(super) fn view(&self, id: TransactionId) -> Option<TransactionView> {
+        let entry = self.entries.iter().find(|it| it.id == id)?;
+        let state = |(queue, place): &(QueueName, Place)| {
+            let state = match place {
+                Place::Out {
+                    kind: LeaseKind::Reliable,
+                    ..
+                } => State::Blocked,
+                Place::Line | Place::Out { .. } => State::Pending,
+                Place::Delivered => State::Delivered,
+            };
+            (queue.clone(), state)
+        };
+        Some(TransactionView {
+            priority: entry.priority,
+            expires_at: entry.expires_at,
+            record: entry.record.clone(),
+            states: entry.messages.iter().map(state).collect(),
+        })
+    }
+
+    pub(super) fn members(&self, name: &GroupName) -> Vec<Box<str>> {
+        let group = self.groups.iter().find(|it| it.0 == *name);
+        group.map_or_else(Vec::new, |it| it.1.clone())
+    }
+}

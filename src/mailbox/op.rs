@@ -1,0 +1,246 @@
+//! What can be asked of a store, and what it answers.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{GroupName, Priority, Push, QueueName, Record, State, TransactionId, Update};
+
+/// Names an operation under way, so that its reply finds the asker: a worker and a number of that worker's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket {
+    /// The asking worker.
+    pub worker: u16,
+    /// Unique within the worker while the operation is under way.
+    pub number: u64,
+}
+
+/// Names one hand-out of messages. A message handed out again has another one, so a late settling of the first
+/// hand-out can do no harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseId(pub u64);
+
+/// What the end of a hand-out looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeaseKind {
+    /// Settled by the server as soon as the answer is written; clients see `Pending` until then.
+    Delivery,
+    /// Settled by the consumer's ack; clients see `Blocked` until then.
+    Reliable,
+}
+
+/// Take messages from a queue, or wait for some.
+#[derive(Clone, Debug)]
+pub struct Pop {
+    /// Where from.
+    pub queue: QueueName,
+    /// At most so many messages, at least one.
+    pub count_max: usize,
+    /// At most so many bytes of payload; the first message is handed out whatever its size.
+    pub bytes_max: usize,
+    /// How long what was taken stays with its taker.
+    pub lease: Duration,
+    /// Who settles it.
+    pub kind: LeaseKind,
+    /// Whether to wait when the queue is empty. A waiting pop is answered when messages come or by
+    /// [`Op::CancelPop`].
+    pub wait: bool,
+}
+
+/// A change of a group's members; a queue in both lists is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupChange {
+    /// Queue ids that join.
+    pub add: Vec<Box<str>>,
+    /// Queue ids that leave.
+    pub remove: Vec<Box<str>>,
+}
+
+/// One request to a store; atomic. Every `Op` but [`Op::CancelPop`] and [`Op::Settle`] gets exactly one reply.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Add a transaction: [`Reply::Done`].
+    Push(Box<Push>),
+    /// Take messages or wait: [`Reply::Messages`], at once or later.
+    Pop(Pop),
+    /// Stop a waiting pop, which is then answered with no messages; nothing happens if it has been answered.
+    CancelPop {
+        /// The queue it waits on.
+        queue: QueueName,
+        /// The pop's ticket.
+        ticket: Ticket,
+    },
+    /// A delivery lease's answer is written: its messages are delivered.
+    Settle {
+        /// Where they came from.
+        queue: QueueName,
+        /// The hand-out.
+        lease: LeaseId,
+        /// Its messages.
+        transactions: Vec<TransactionId>,
+    },
+    /// Give messages of a hand-out back to their old places: [`Reply::Released`].
+    Release {
+        /// Where they came from.
+        queue: QueueName,
+        /// The hand-out.
+        lease: LeaseId,
+        /// Those of its messages to give back.
+        transactions: Vec<TransactionId>,
+    },
+    /// A consumer has dealt with messages: [`Reply::Acked`].
+    Ack {
+        /// Where they came from.
+        queue: QueueName,
+        /// As the consumer named them; what is no id at all is kept to answer in its place.
+        transactions: Vec<AckItem>,
+    },
+    /// Look at the head of a queue: [`Reply::Messages`] with a lease of no meaning.
+    Peek {
+        /// The queue.
+        queue: QueueName,
+        /// At most so many messages.
+        count_max: usize,
+        /// At most so many bytes of payload, at least one message.
+        bytes_max: usize,
+    },
+    /// Describe a queue: [`Reply::Queue`].
+    DescribeQueue(QueueName),
+    /// Content and states of a transaction: [`Reply::Transaction`].
+    Transaction(TransactionId),
+    /// States of a transaction alone: [`Reply::States`].
+    States(TransactionId),
+    /// Change a transaction: [`Reply::Found`].
+    Update(TransactionId, Update),
+    /// Remove a transaction from everywhere: [`Reply::Done`].
+    Delete(TransactionId),
+    /// Create a group or add to it: [`Reply::Done`].
+    StoreGroup(GroupName, Vec<Box<str>>),
+    /// Members of a group: [`Reply::Group`], none for an unknown group.
+    Group(GroupName),
+    /// Change a group: [`Reply::Found`].
+    ChangeGroup(GroupName, GroupChange),
+    /// Remove a group: [`Reply::Done`].
+    RemoveGroup(GroupName),
+}
+
+impl Op {
+    /// Bytes of payload that it brings.
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Push(push) => push.record.payload.len(),
+            Self::Update(_, update) => update.payload.as_ref().map_or(0, Bytes::len),
+            _ => 0,
+        }
+    }
+
+    /// Whether the reply has contents: payloads, or a whole record.
+    pub fn brings_contents(&self) -> bool {
+        matches!(
+            self,
+            Self::Pop(_) | Self::Peek { .. } | Self::Transaction(_)
+        )
+    }
+
+    /// Whether it is one that fills a store. The others may go on in a store that is full: they empty it.
+    pub fn takes_space(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(_) | Self::Update(..) | Self::StoreGroup(..) | Self::ChangeGroup(..)
+        )
+    }
+}
+
+/// One element of an ack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckItem {
+    /// As the consumer spelled it.
+    pub text: Box<str>,
+    /// What it names, if it can name anything.
+    pub id: Option<TransactionId>,
+}
+
+/// A message on its way to a consumer. `P` is the payload, or what stands for it inside a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<P = Bytes> {
+    /// Its transaction.
+    pub id: TransactionId,
+    /// Its payload; UTF-8 text.
+    pub payload: P,
+}
+
+/// Messages handed out together, in the order of the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handout<P = Bytes> {
+    /// To settle or release them by.
+    pub lease: LeaseId,
+    /// The messages; none when a wait ended without any.
+    pub messages: Vec<Message<P>>,
+}
+
+/// What is shown of a transaction. `R` is the record, or what stands for it inside a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionView<R = Record> {
+    /// Its priority.
+    pub priority: Priority,
+    /// When it ends, in seconds since 1970.
+    pub expires_at: u32,
+    /// Its content.
+    pub record: R,
+    /// Its state in each queue, in the order of the push.
+    pub states: Vec<(QueueName, State)>,
+}
+
+/// What is shown of a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueInfo {
+    /// Second since 1970 of the last pop, if one is remembered.
+    pub last_pop: Option<u64>,
+    /// Whether a pop waits on it now.
+    pub blocked: bool,
+    /// Messages waiting in it, of both priorities.
+    pub size: usize,
+    /// The first of them, high priority.
+    pub high: Vec<TransactionId>,
+    /// The first of them, low priority.
+    pub low: Vec<TransactionId>,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The client's fault: more queues than a transaction or group may have.
+    #[error("too many queues: maximum {0}")]
+    TooManyQueues(usize),
+    /// The store is as full as the configuration allows; room comes back as transactions expire.
+    #[error("no room: {0}")]
+    Full(&'static str),
+    /// The store is out of reach or cannot write; nothing is acknowledged. Retryable.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
+}
+
+/// A store's answer. `P` and `R` stand for payloads and records inside a store; outside they are the real ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<P = Bytes, R = Record> {
+    /// It is done.
+    Done,
+    /// Whether the thing to change exists; if so, it is changed.
+    Found(bool),
+    /// Messages handed out or looked at.
+    Messages(Handout<P>),
+    /// How many messages of the hand-out were still out and are back in their queue.
+    Released(usize),
+    /// For each element of the ack: whether it was there to be acked.
+    Acked(Vec<bool>),
+    /// A queue's description.
+    Queue(QueueInfo),
+    /// A transaction, or nothing where it is unknown or has expired.
+    Transaction(Option<TransactionView<R>>),
+    /// Its states in the order of the push; none where it is unknown or has expired.
+    States(Vec<(QueueName, State)>),
+    /// A group's members, sorted.
+    Group(Vec<Box<str>>),
+    /// Not done, and why.
+    Refused(Refusal),
+}
