@@ -2,10 +2,14 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
+//! - [`api`]: a file per resource: requests become operations, replies become responses.
+//! - [`web`]: the pages a person looks at.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
 //! - [`config`]: what an operator may set, with defaults and allowed values.
 
+pub mod api;
 pub mod config;
 pub mod http;
 pub mod mailbox;
+pub mod web;

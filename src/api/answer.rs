@@ -1,0 +1,92 @@
+//! From a store's reply to the response.
+
+use super::{
+    ack::AckAnswer,
+    bad_request, groups,
+    json::Object,
+    pop::handed_out,
+    queues::QueueAnswer,
+    refused,
+    states::{self, StateFilter},
+    transactions::TransactionAnswer,
+};
+use crate::{
+    http::{Response, Status},
+    mailbox::{Reply, TransactionId},
+};
+
+/// How the reply to an operation is to be rendered. Small, since it lives as long as the operation is under way.
+#[derive(Debug)]
+pub struct Answer(pub(super) Kind);
+
+/// Which operation it was, with what the reply does not say.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Pushed(TransactionId),
+    /// With the id as the client spelled it.
+    Updated(Box<str>),
+    Deleted,
+    Transaction(Box<TransactionAnswer>),
+    States(StateFilter),
+    Messages,
+    Acked(Box<AckAnswer>),
+    Queue(Box<QueueAnswer>),
+    GroupStored,
+    Group(Box<str>),
+    GroupChanged(Box<str>),
+    GroupRemoved(Box<str>),
+}
+
+impl Answer {
+    /// Renders the reply.
+    pub fn render(self, reply: Reply) -> Response {
+        match (self.0, reply) {
+            (_, Reply::Refused(refusal)) => refused(&refusal),
+            (Kind::Pushed(id), Reply::Done) => ok_data(&id.to_string()),
+            (Kind::Updated(_), Reply::Found(true)) | (Kind::Deleted, Reply::Done) => ok(),
+            (Kind::Updated(name) | Kind::GroupChanged(name), Reply::Found(false)) => {
+                does_not_exist(&name)
+            }
+            (Kind::Transaction(answer), Reply::Transaction(view)) => answer.render(view.as_ref()),
+            (Kind::States(filter), Reply::States(found)) => states::response(filter, &found),
+            (Kind::Messages, Reply::Messages(handout)) => handed_out(&handout),
+            (Kind::Acked(answer), Reply::Acked(found)) => answer.render(&found),
+            (Kind::Queue(answer), Reply::Queue(info)) => answer.render(&info),
+            (Kind::GroupStored, Reply::Done) => groups::done("group stored"),
+            (Kind::Group(name), Reply::Group(members)) => groups::members(&name, &members),
+            (Kind::GroupChanged(_), Reply::Found(true)) => groups::done("group modified"),
+            (Kind::GroupRemoved(name), Reply::Done) => {
+                groups::done(&format!("Group {name} removed"))
+            }
+            // A fault of ours, and no reason to stop serving everybody else.
+            _ => Response::errors(Status::INTERNAL, ["unexpected reply of the store"]),
+        }
+    }
+}
+
+/// `{"ok":true}`
+pub(super) fn ok() -> Response {
+    Response::json(Status::OK, &b"{\"ok\":true}"[..])
+}
+
+/// `{"ok":true,"data":"…"}`
+pub(super) fn ok_data(data: &str) -> Response {
+    let mut body = Vec::new();
+    Object::begin_ok(&mut body).string("data", data).end();
+    Response::json(Status::OK, body)
+}
+
+/// `<name> does not exist`
+pub(super) fn does_not_exist(name: &str) -> Response {
+    bad_request(format_args!("{name} does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_can_be_under_way() {
+        assert!(size_of::<Answer>() <= 24);
+    }
+}

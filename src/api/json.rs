@@ -1,0 +1,137 @@
+//! JSON written piece by piece, in order and without a tree.
+
+use std::fmt::{Display, Write as _};
+
+use crate::http::write_json_string;
+
+/// An object under way.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Begins an object.
+    pub(super) fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self {
+            out,
+            is_empty: true,
+        }
+    }
+
+    /// Begins the object of an answer that is fine.
+    pub(super) fn begin_ok(out: &'a mut Vec<u8>) -> Self {
+        let mut object = Self::begin(out);
+        object.boolean("ok", true);
+        object
+    }
+
+    /// A field whose value is written by the caller.
+    pub(super) fn field(&mut self, name: &str) -> &mut Vec<u8> {
+        if !self.is_empty {
+            self.out.push(b',');
+        }
+        self.is_empty = false;
+        write_json_string(name, self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    /// A field with a string.
+    pub(super) fn string(&mut self, name: &str, value: &str) -> &mut Self {
+        write_json_string(value, self.field(name));
+        self
+    }
+
+    /// A field with a string of characters that need no escape.
+    pub(super) fn plain_string(&mut self, name: &str, value: impl Display) -> &mut Self {
+        write_plain_string(value, self.field(name));
+        self
+    }
+
+    /// A field with a whole number.
+    pub(super) fn number(&mut self, name: &str, value: usize) -> &mut Self {
+        write_display(value, self.field(name));
+        self
+    }
+
+    /// A field with true or false.
+    pub(super) fn boolean(&mut self, name: &str, value: bool) -> &mut Self {
+        write_display(value, self.field(name));
+        self
+    }
+
+    /// A field with a list.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        elements: impl IntoIterator<Item = T>,
+        write: impl FnMut(T, &mut Vec<u8>),
+    ) -> &mut Self {
+        write_list(elements, write, self.field(name));
+        self
+    }
+
+    /// Ends the object.
+    pub(super) fn end(&mut self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Writes a list.
+pub(super) fn write_list<T>(
+    elements: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    out.push(b'[');
+    for (index, element) in elements.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(element, out);
+    }
+    out.push(b']');
+}
+
+/// Writes a string of characters that need no escape.
+pub(super) fn write_plain_string(value: impl Display, out: &mut Vec<u8>) {
+    out.push(b'"');
+    write_display(value, out);
+    out.push(b'"');
+}
+
+fn write_display(value: impl Display, out: &mut Vec<u8>) {
+    struct Appender<'a>(&'a mut Vec<u8>);
+    impl std::fmt::Write for Appender<'_> {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    }
+    // Appending cannot fail.
+    let _ = write!(Appender(out), "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object() {
+        let mut out = Vec::new();
+        let mut object = Object::begin_ok(&mut out);
+        object
+            .string("s\"", "a\nb")
+            .number("n", 5)
+            .plain_string("p", 7);
+        object.list("l", [1, 2], write_plain_string);
+        object.list("e", [0; 0], write_plain_string);
+        object.end();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"ok":true,"s\"":"a\nb","n":5,"p":"7","l":["1","2"],"e":[]}"#
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Requests become operations, replies become responses; a file per resource. Pure: whoever drives it has the store,
+//! the clock and the sockets.
+//!
+//! - [`handle`]: a request becomes an [`Action`], mostly one [`Op`] with the [`Answer`] that renders its reply.
+//! - `route`: which resource a path names, and what may be done with it.
+//! - `parameters`: what a request says besides its path, in its body and its query.
+//! - `transactions`, `states`, `queues`, `pop`, `ack`, `subscribe`, `groups`, `info`: the resources.
+
+mod ack;
+mod answer;
+mod groups;
+mod info;
+mod json;
+mod links;
+mod negotiation;
+mod number;
+mod parameters;
+mod pop;
+mod queues;
+mod refusal;
+mod route;
+mod states;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod transactions;
+
+pub use answer::Answer;
+pub use pop::messages;
+pub use refusal::refused;
+pub use subscribe::write_message;
+
+use std::time::Duration;
+
+use crate::{
+    config::Limits,
+    http::{Method, Request, Response, Status},
+    mailbox::{Op, Pop, Realm, TransactionId},
+};
+use parameters::Parameters;
+use route::{QueueDeed, Resource, Route};
+
+/// What holds for all requests of a listener.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    limits: Limits,
+    realm: Realm,
+}
+
+impl Settings {
+    /// `limits` say what clients may ask for, `realm` which queues they reach.
+    pub fn new(limits: &Limits, realm: Realm) -> Self {
+        Self {
+            limits: limits.clone(),
+            realm,
+        }
+    }
+}
+
+/// What to do about a request.
+#[derive(Debug)]
+pub enum Action {
+    /// Answer, without asking the store.
+    Respond(Response),
+    /// Ask the store, and answer with its reply as the [`Answer`] renders it.
+    Ask(Op, Answer),
+    /// Take messages, waiting for them so long at most. Answer with the reply as [`messages`] renders it.
+    Pop {
+        /// What to take.
+        pop: Pop,
+        /// How long to wait.
+        wait_max: Duration,
+    },
+    /// Take messages again and again, and send each as it comes: one chunk a message, as [`write_message`] writes it.
+    Subscribe(Pop),
+}
+
+/// Finds out what to do about a request. `new_id` makes the id of a new transaction.
+pub fn handle(
+    request: &Request,
+    settings: &Settings,
+    new_id: &mut dyn FnMut() -> TransactionId,
+) -> Action {
+    act(request, settings, new_id).unwrap_or_else(Action::Respond)
+}
+
+fn act(
+    request: &Request,
+    settings: &Settings,
+    new_id: &mut dyn FnMut() -> TransactionId,
+) -> Result<Action, Response> {
+    let segments = request.target.segments().map_err(bad_request)?;
+    let route = Route::find(&segments).ok_or_else(not_found)?;
+    // The server leaves the body out where HEAD was asked.
+    let method = match request.method {
+        Method::Head => Method::Get,
+        method => method,
+    };
+    if !route.resource.methods().contains(&method) {
+        return Err(method_not_allowed(route.resource));
+    }
+    route.check_ids(&settings.limits)?;
+    let resource = route.resource;
+    if resource == Resource::Transactions
+        || (matches!(resource, Resource::Transaction(_)) && method == Method::Put)
+    {
+        transactions::check_content_type(request)?;
+    }
+    let asked = Asked {
+        request,
+        settings,
+        parameters: Parameters::read(request)?,
+        route,
+    };
+    match (resource, method) {
+        (Resource::Home, _) => Ok(info::home(&asked)),
+        (Resource::Transactions, _) => transactions::push(&asked, new_id()),
+        (Resource::Transaction(id), Method::Put) => transactions::update(&asked, id),
+        (Resource::Transaction(id), Method::Delete) => Ok(transactions::delete(id)),
+        (Resource::Transaction(id), _) => transactions::show(&asked, id),
+        (Resource::States { id, filter }, _) => states::show(&asked, id, filter),
+        (Resource::Queue(id), _) => Ok(queues::show(&asked, id)),
+        (Resource::QueueDeed(id, deed), _) => match deed {
+            QueueDeed::Pop(kind) => pop::pop(&asked, id, kind),
+            QueueDeed::Subscribe(kind) => Ok(subscribe::subscribe(&asked, id, kind)),
+            QueueDeed::Peek => Ok(pop::peek(&asked, id)),
+            QueueDeed::Ack => ack::ack(&asked, id),
+        },
+        (Resource::Groups, _) => groups::store(&asked),
+        (Resource::Group(name), Method::Put) => groups::change(&asked, name),
+        (Resource::Group(name), Method::Delete) => Ok(groups::remove(&asked, name)),
+        (Resource::Group(name), _) => Ok(groups::show(&asked, name)),
+    }
+}
+
+/// A request on its way to its resource.
+struct Asked<'a> {
+    request: &'a Request,
+    settings: &'a Settings,
+    parameters: Parameters<'a>,
+    route: Route<'a>,
+}
+
+fn not_found() -> Response {
+    Response::errors(Status::NOT_FOUND, ["not found"])
+}
+
+fn method_not_allowed(resource: Resource<'_>) -> Response {
+    Response::errors(Status::METHOD_NOT_ALLOWED, ["method not allowed"])
+        .with_header("Allow", resource.allow())
+}
+
+fn bad_request(error: impl ToString) -> Response {
+    bad_requests([error])
+}
+
+fn bad_requests(errors: impl IntoIterator<Item = impl ToString>) -> Response {
+    let errors = errors.into_iter().map(|error| error.to_string());
+    Response::errors(Status::BAD_REQUEST, errors)
+}

@@ -1,0 +1,137 @@
+//! The page of a transaction.
+
+use super::{
+    Paths,
+    page::{Page, date},
+};
+use crate::mailbox::{QueueName, State, TransactionView};
+
+/// Bytes of a payload that a page shows.
+const PAYLOAD_SHOWN_MAX: usize = 64 * 1024;
+
+/// Bytes of any other value that a page shows.
+const VALUE_SHOWN_MAX: usize = 1024;
+
+/// Queues that a page lists.
+const QUEUES_SHOWN_MAX: usize = 500;
+
+/// Fields of the producer's own that a page lists.
+const FIELDS_SHOWN_MAX: usize = 100;
+
+/// A transaction, with its state in every queue.
+pub fn transaction_page(paths: &Paths, id: &str, view: &TransactionView) -> String {
+    let record = &view.record;
+    let mut page = Page::new(&format!("Transaction {id}"), paths);
+    page.markup("<dl>\n")
+        .fact("Priority", view.priority.letter());
+    page.fact("Expires", date(view.expires_at.into()));
+    if let Some(callback) = &record.callback {
+        value(&mut page, "callback", callback);
+    }
+    for (name, text) in record.fields.iter().take(FIELDS_SHOWN_MAX) {
+        value(&mut page, name, text);
+    }
+    page.markup("</dl>\n");
+    missing(&mut page, record.fields.len(), FIELDS_SHOWN_MAX, " fields");
+    states(&mut page, &view.states);
+    page.markup("<h2>Payload</h2>\n<pre>");
+    page.beginning(&String::from_utf8_lossy(&record.payload), PAYLOAD_SHOWN_MAX);
+    page.markup("</pre>\n");
+    page.finish()
+}
+
+/// What to think when a transaction cannot be found.
+pub fn unknown_transaction_page(paths: &Paths, id: &str) -> String {
+    let mut page = Page::new("No such transaction", paths);
+    page.markup("<p>There is no transaction <code>");
+    page.beginning(id, VALUE_SHOWN_MAX);
+    page.markup("</code> here. It may have expired or been deleted: nothing is kept of a transaction after that. ");
+    page.markup("Or its id was cut short: it has 36 characters, with four hyphens.</p>\n<p>");
+    page.link(&paths.home(), "Look up another").markup("</p>\n");
+    page.finish()
+}
+
+fn value(page: &mut Page, name: &str, text: &str) {
+    page.markup("<dt>")
+        .beginning(name, VALUE_SHOWN_MAX)
+        .markup("</dt><dd>");
+    page.beginning(text, VALUE_SHOWN_MAX).markup("</dd>\n");
+}
+
+fn states(page: &mut Page, states: &[(QueueName, State)]) {
+    page.markup("<h2>Queues</h2>\n");
+    if states.is_empty() {
+        page.markup("<p>None.</p>\n");
+        return;
+    }
+    page.markup("<dl>\n");
+    for (queue, state) in states.iter().take(QUEUES_SHOWN_MAX) {
+        let path = Paths::new(queue.tenant().clone()).queue(queue.id());
+        page.markup("<dt>").text(state.word()).markup("</dt><dd>");
+        page.link(&path, queue.id()).markup("</dd>\n");
+    }
+    page.markup("</dl>\n");
+    missing(page, states.len(), QUEUES_SHOWN_MAX, " queues");
+}
+
+fn missing(page: &mut Page, count: usize, shown_max: usize, things: &'static str) {
+    if count > shown_max {
+        page.markup("<p>Only the first ")
+            .text(shown_max)
+            .markup(" of ")
+            .text(count);
+        page.markup(things).markup(" are listed.</p>\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::mailbox::{Priority, Realm, Record, Tenant};
+
+    fn view(payload: String, queues: usize) -> TransactionView {
+        let tenant = Tenant(Some("o".into()));
+        let queue = |number| QueueName::new(Realm::Plain, tenant.clone(), &format!("<q{number}>"));
+        TransactionView {
+            priority: Priority::High,
+            expires_at: 1_795_282_137,
+            record: Record {
+                payload: Bytes::from(payload),
+                callback: Some("http://c/?a&b".into()),
+                fields: vec![("<n>".into(), "\"v\"".into())],
+            },
+            states: (0..queues)
+                .map(|number| (queue(number), State::Blocked))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn everything_is_escaped_and_linked() {
+        let page = transaction_page(&Paths::default(), "i", &view("</pre><b>".to_owned(), 1));
+        assert!(page.contains("<pre>&lt;/pre&gt;&lt;b&gt;</pre>"), "{page}");
+        assert!(page.contains("<dt>callback</dt><dd>http://c/?a&amp;b</dd>"));
+        assert!(page.contains("<dt>&lt;n&gt;</dt><dd>&quot;v&quot;</dd>"));
+        assert!(
+            page.contains(
+                "<dt>Blocked</dt><dd><a href=\"/org/o/queue/%3Cq0%3E\">&lt;q0&gt;</a></dd>"
+            )
+        );
+    }
+
+    #[test]
+    fn large_transactions_make_pages_of_bounded_size() {
+        let page = transaction_page(&Paths::default(), "i", &view("é".repeat(1 << 20), 10_000));
+        assert!(page.contains("… (65536 of 2097152 bytes)"));
+        assert!(page.contains("Only the first 500 of 10000 queues are listed."));
+        assert!(page.len() < 200_000);
+    }
+
+    #[test]
+    fn an_unknown_transaction_is_explained() {
+        let page = unknown_transaction_page(&Paths::default(), "<x>");
+        assert!(page.contains("<code>&lt;x&gt;</code>"));
+    }
+}
