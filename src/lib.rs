@@ -6,10 +6,14 @@
 //! - [`web`]: the pages a person looks at.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
+//! - [`memory`]: accounts of memory, with a limit each.
+//! - [`vital`]: what becomes of the process when a thread panics.
 //! - [`config`]: what an operator may set, with defaults and allowed values.
 
 pub mod api;
 pub mod config;
 pub mod http;
 pub mod mailbox;
+pub mod memory;
+pub mod vital;
 pub mod web;
