@@ -4,6 +4,7 @@
 //!
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
+//! - [`store`]: takes operations, gives replies; the embedded store makes them durable.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
 //! - [`memory`]: accounts of memory, with a limit each.
@@ -15,5 +16,6 @@ pub mod config;
 pub mod http;
 pub mod mailbox;
 pub mod memory;
+pub mod store;
 pub mod vital;
 pub mod web;

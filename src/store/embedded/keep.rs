@@ -1,0 +1,237 @@
+//! How changes of the engine are written into the ledger, and read again.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | transactions | record key | header |
+//! | records | record key | payload length, payload, the rest of the record |
+//! | marks | record key, ordinal | delivered, or blocked and until when |
+//! | groups | group name | members |
+//! | pops | queue name | second of the last pop |
+//!
+//! Numbers in keys and marks are big-endian, so that keys sort as numbers do; names and headers are in postcard's
+//! format.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::ledger::{Table, Write};
+use crate::mailbox::{
+    GroupName, QueueName, Record, UnixMillis, Update,
+    engine::{Change, Header, Mark, RecordKey},
+};
+
+const DELIVERED: u8 = 1;
+const BLOCKED: u8 = 2;
+
+/// A value that cannot have been written by us.
+#[derive(Debug, thiserror::Error)]
+#[error("an entry of {0:?} is not readable")]
+pub(super) struct Unreadable(pub(super) Table);
+
+/// The rest of a record, behind its payload.
+#[derive(Default, Serialize, Deserialize)]
+struct RecordRest {
+    callback: Option<Box<str>>,
+    fields: Vec<(Box<str>, Box<str>)>,
+}
+
+/// Adds what keeps a change. `read` gives the record that is kept under a key so far.
+pub(super) fn keep<E>(
+    change: Change,
+    writes: &mut Vec<Write>,
+    read: impl FnOnce(&[Write], RecordKey) -> Result<Record, E>,
+) -> Result<(), E> {
+    match change {
+        Change::Stored {
+            key,
+            header,
+            record,
+        } => {
+            writes.push(put(Table::Transactions, &record_key(key), encode(&header)));
+            writes.push(put(
+                Table::Records,
+                &record_key(key),
+                encode_record(&record),
+            ));
+        }
+        Change::Header { key, header } => {
+            writes.push(put(Table::Transactions, &record_key(key), encode(&header)));
+        }
+        Change::Updated {
+            key,
+            header,
+            update,
+        } => {
+            writes.push(put(Table::Transactions, &record_key(key), encode(&header)));
+            if update.payload.is_some() || update.callback.is_some() {
+                let record = updated(read(writes, key)?, update);
+                writes.push(put(
+                    Table::Records,
+                    &record_key(key),
+                    encode_record(&record),
+                ));
+            }
+        }
+        Change::Removed { key, marked } => {
+            writes.push(remove(Table::Transactions, &record_key(key)));
+            writes.push(remove(Table::Records, &record_key(key)));
+            writes.extend(
+                marked
+                    .into_iter()
+                    .map(|it| remove(Table::Marks, &mark_key(key, it))),
+            );
+        }
+        Change::Marked { key, ordinal, mark } => {
+            let key = mark_key(key, ordinal);
+            writes.push(match mark {
+                Mark::Pending => remove(Table::Marks, &key),
+                Mark::Delivered => put(Table::Marks, &key, Bytes::from_static(&[DELIVERED])),
+                Mark::Blocked { until } => {
+                    let mut value = BytesMut::with_capacity(9);
+                    value.put_u8(BLOCKED);
+                    value.put_u64(until.0);
+                    put(Table::Marks, &key, value.freeze())
+                }
+            });
+        }
+        Change::GroupStored { name, members } => {
+            writes.push(put(Table::Groups, &encode(&name), encode(&members)));
+        }
+        Change::GroupRemoved(name) => writes.push(remove(Table::Groups, &encode(&name))),
+        Change::QueuePopped { queue, second } => {
+            let second = Bytes::copy_from_slice(&second.to_be_bytes());
+            writes.push(put(Table::Pops, &encode(&queue), second));
+        }
+        Change::QueueForgotten(queue) => writes.push(remove(Table::Pops, &encode(&queue))),
+    }
+    Ok(())
+}
+
+fn put(table: Table, key: &[u8], value: Bytes) -> Write {
+    Write {
+        table,
+        key: key.into(),
+        value: Some(value),
+    }
+}
+
+fn remove(table: Table, key: &[u8]) -> Write {
+    Write {
+        table,
+        key: key.into(),
+        value: None,
+    }
+}
+
+/// The key of a transaction and of its record.
+pub(super) fn record_key(key: RecordKey) -> [u8; 8] {
+    key.0.to_be_bytes()
+}
+
+fn mark_key(key: RecordKey, ordinal: u32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    let (front, back) = bytes.split_at_mut(8);
+    front.copy_from_slice(&key.0.to_be_bytes());
+    back.copy_from_slice(&ordinal.to_be_bytes());
+    bytes
+}
+
+fn encode<T: Serialize>(value: &T) -> Bytes {
+    // Names, numbers and lists of them: nothing that the format lacks.
+    postcard::to_allocvec(value).unwrap_or_default().into()
+}
+
+fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, Unreadable> {
+    postcard::from_bytes(bytes).map_err(|_| Unreadable(table))
+}
+
+fn encode_record(record: &Record) -> Bytes {
+    let rest = RecordRest {
+        callback: record.callback.clone(),
+        fields: record.fields.clone(),
+    };
+    let rest = encode(&rest);
+    let mut value = BytesMut::with_capacity(8 + record.payload.len() + rest.len());
+    value.put_u64(record.payload.len() as u64);
+    value.put_slice(&record.payload);
+    value.put_slice(&rest);
+    value.freeze()
+}
+
+/// The payload alone, without a copy.
+pub(super) fn decode_payload(value: &Bytes) -> Result<Bytes, Unreadable> {
+    let mut front = value.clone();
+    let unreadable = Unreadable(Table::Records);
+    let Ok(length) = front.try_get_u64() else {
+        return Err(unreadable);
+    };
+    match usize::try_from(length) {
+        Ok(length) if length <= front.len() => Ok(front.split_to(length)),
+        _ => Err(unreadable),
+    }
+}
+
+pub(super) fn decode_record(value: &Bytes) -> Result<Record, Unreadable> {
+    let payload = decode_payload(value)?;
+    let rest = value.get(8 + payload.len()..).unwrap_or_default();
+    let rest: RecordRest = decode(Table::Records, rest)?;
+    Ok(Record {
+        payload,
+        callback: rest.callback,
+        fields: rest.fields,
+    })
+}
+
+fn updated(mut record: Record, update: Update) -> Record {
+    if let Some(payload) = update.payload {
+        record.payload = payload;
+    }
+    if let Some(callback) = update.callback {
+        record.callback = Some(callback);
+    }
+    record
+}
+
+pub(super) fn decode_transaction(
+    key: &[u8],
+    value: &[u8],
+) -> Result<(RecordKey, Header), Unreadable> {
+    let key: [u8; 8] = key
+        .try_into()
+        .map_err(|_| Unreadable(Table::Transactions))?;
+    Ok((
+        RecordKey(u64::from_be_bytes(key)),
+        decode(Table::Transactions, value)?,
+    ))
+}
+
+pub(super) fn decode_mark(
+    mut key: &[u8],
+    mut value: &[u8],
+) -> Result<(RecordKey, u32, Mark), Unreadable> {
+    let mut read = || {
+        let record = RecordKey(key.try_get_u64().ok()?);
+        let ordinal = key.try_get_u32().ok()?;
+        let mark = match value.try_get_u8().ok()? {
+            DELIVERED => Mark::Delivered,
+            BLOCKED => Mark::Blocked {
+                until: UnixMillis(value.try_get_u64().ok()?),
+            },
+            _ => return None,
+        };
+        (key.is_empty() && value.is_empty()).then_some((record, ordinal, mark))
+    };
+    read().ok_or(Unreadable(Table::Marks))
+}
+
+pub(super) fn decode_group(
+    key: &[u8],
+    value: &[u8],
+) -> Result<(GroupName, Vec<Box<str>>), Unreadable> {
+    Ok((decode(Table::Groups, key)?, decode(Table::Groups, value)?))
+}
+
+pub(super) fn decode_pop(key: &[u8], value: &[u8]) -> Result<(QueueName, u64), Unreadable> {
+    let second = value.try_into().map_err(|_| Unreadable(Table::Pops))?;
+    Ok((decode(Table::Pops, key)?, u64::from_be_bytes(second)))
+}

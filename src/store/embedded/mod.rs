@@ -1,0 +1,133 @@
+//! The store of one machine: the [engine](crate::mailbox::engine) on a thread of its own, made durable by a ledger.
+//!
+//! Workers submit operations through a channel. The thread takes what has come as one batch, applies it, makes the
+//! batch durable in one go, and then answers: the more is asked at once, the less each answer costs. A batch that
+//! cannot be made durable is answered with refusals, and the engine is built again from what is durable, so that
+//! nothing half done is ever seen.
+
+mod clock;
+mod keep;
+mod ledger;
+mod load;
+mod resolve;
+mod thread;
+
+use std::{io, sync::Arc, thread::JoinHandle};
+
+use crossbeam::channel::{Sender, unbounded};
+
+use self::ledger::{Ledger, OpenError};
+use super::{Inbox, Store};
+use crate::{
+    config,
+    mailbox::{self, Op, Refusal, Ticket},
+    memory::Account,
+};
+
+/// A running embedded store.
+#[derive(Debug)]
+pub struct Embedded {
+    client: Client,
+    thread: JoinHandle<()>,
+}
+
+/// A worker's way to the embedded store.
+#[derive(Clone, Debug)]
+pub struct Client {
+    commands: Sender<Command>,
+    backlog_max: usize,
+}
+
+#[derive(Debug)]
+enum Command {
+    Do(Ticket, Op),
+    Stop,
+}
+
+/// Why the store did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its files are not to be had or not to be trusted; says which and why.
+    #[error("{0}")]
+    Open(String),
+    /// The system allows no further thread.
+    #[error("cannot start the store's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error.to_string())
+    }
+}
+
+impl Embedded {
+    /// Opens the store and loads its state; replies to worker `n` go to the `n`th inbox.
+    pub fn open(
+        store: &config::Store,
+        limits: &config::Limits,
+        inboxes: Vec<Arc<Inbox>>,
+    ) -> Result<Self, StartError> {
+        let settings = ledger::Settings {
+            directory: store.path.clone(),
+            durability: store.durability,
+            cache_bytes: store.cache.bytes(),
+            check_on_open: store.check_on_open,
+        };
+        let domain = domain_limits(limits);
+        let ledger = Ledger::open(&settings)?;
+        let state = {
+            let answer_memory = Arc::new(Account::new(limits.max_answer_memory.bytes()));
+            thread::State::load(ledger, domain, thread::Space::new(store), answer_memory)?
+        };
+        let (commands, received) = unbounded();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || state.run(&received, &inboxes))
+            .map_err(StartError::Thread)?;
+        let client = Client {
+            commands,
+            backlog_max: limits.max_backlog,
+        };
+        Ok(Self { client, thread })
+    }
+
+    /// A way to the store for one worker.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Makes everything durable and lets go of the files. Operations that come later are not answered.
+    pub fn close(self) {
+        // A thread that has ended has closed the store.
+        let _ = self.client.commands.send(Command::Stop);
+        let _ = self.thread.join();
+    }
+}
+
+impl Store for Client {
+    fn submit(&self, ticket: Ticket, op: Op) -> Result<(), Refusal> {
+        // The channel itself has no bound, so that follow-ups always get through; this is what bounds it.
+        if self.commands.len() >= self.backlog_max {
+            return Err(Refusal::Full("limits.max_backlog is reached"));
+        }
+        let sent = self.commands.send(Command::Do(ticket, op));
+        sent.map_err(|_| Refusal::Unavailable("it has been closed".into()))
+    }
+
+    fn follow_up(&self, ticket: Ticket, op: Op) {
+        // A closed store has nothing to follow up: what was out is back in line when it opens again.
+        let _ = self.commands.send(Command::Do(ticket, op));
+    }
+}
+
+fn domain_limits(limits: &config::Limits) -> mailbox::Limits {
+    mailbox::Limits {
+        queues_per_transaction_max: limits.max_queues,
+        transactions_max: limits.max_transactions,
+        queues_max: limits.max_known_queues,
+        groups_max: limits.max_groups,
+        queue_retention: limits.queue_retention,
+        listed_messages_max: limits.max_pop,
+    }
+}
