@@ -2,6 +2,7 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
+//! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
 //! - [`store`]: takes operations, gives replies; the embedded store makes them durable.
@@ -19,3 +20,4 @@ pub mod memory;
 pub mod store;
 pub mod vital;
 pub mod web;
+pub mod worker;

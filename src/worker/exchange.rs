@@ -1,0 +1,281 @@
+//! A request from the moment it is understood until its answer is on its way.
+
+use std::{mem, rc::Rc, time::Instant};
+
+use tracing::info;
+
+use super::{
+    Worker,
+    bell::Bell,
+    cargo::{Cargo, Load},
+    desk::Errand,
+    subscription::Subscription,
+    timers::Tick,
+};
+use crate::{
+    api::{self, Action, Answer},
+    http::{Frame, Method, Request, Response, Status, Version},
+    mailbox::{LeaseId, LeaseKind, Op, QueueName, Refusal, Reply, TransactionId},
+    memory::Charge,
+};
+
+pub(super) struct Exchange {
+    version: Version,
+    keep_alive: bool,
+    head_only: bool,
+    stage: Stage,
+    access: Option<Box<Access>>,
+}
+
+enum Stage {
+    /// Not begun before its turn comes: messages and contents are not to be held behind other answers.
+    Postponed(Box<Action>),
+    /// The answer is known.
+    Ready(Box<Response>),
+    /// The store has been asked.
+    Asked(Errand, Option<Answer>),
+    /// A pop, which may wait.
+    Popping(Popping),
+    /// An answer without an end.
+    Subscribed(Box<Subscription>),
+}
+
+struct Popping {
+    errand: Errand,
+    queue: QueueName,
+    kind: LeaseKind,
+    /// When to stop waiting.
+    deadline: Tick,
+    is_stopped: bool,
+}
+
+/// What the access log tells of a request.
+struct Access {
+    method: Method,
+    path: Box<str>,
+    started: Instant,
+}
+
+/// How far writing an answer got.
+pub(super) enum Written {
+    /// It is not there yet.
+    NotYet,
+    /// A part of a stream is; more may come at any time.
+    Part,
+    /// All of it is; whether the connection may go on.
+    Whole { keep_alive: bool },
+}
+
+impl Exchange {
+    /// Begins what a request asks for, which is the first on its connection or behind others.
+    pub(super) fn begin(
+        request: &Request,
+        body: Option<Charge>,
+        is_first: bool,
+        worker: &Rc<Worker>,
+        bell: &Rc<Bell>,
+    ) -> Self {
+        let access = worker.access_log.then(|| {
+            let (method, path) = (request.method, request.target.path().into());
+            Box::new(Access {
+                method,
+                path,
+                started: Instant::now(),
+            })
+        });
+        let action = api::handle(request, &worker.settings, &mut super::new_transaction_id);
+        let stage = if is_first || !brings_contents(&action) {
+            Stage::begin(action, body, worker, bell)
+        } else {
+            Stage::Postponed(Box::new(action))
+        };
+        Self {
+            version: request.version,
+            keep_alive: request.keep_alive,
+            head_only: request.method == Method::Head,
+            stage,
+            access,
+        }
+    }
+
+    /// An answer that closes the connection, to something that is no request.
+    pub(super) fn last_words(response: Response) -> Self {
+        Self {
+            version: Version::Http11,
+            keep_alive: false,
+            head_only: false,
+            stage: Stage::Ready(Box::new(response)),
+            access: None,
+        }
+    }
+
+    /// Whether the connection takes further requests behind this one.
+    pub(super) fn is_last(&self) -> bool {
+        !self.keep_alive || matches!(self.stage, Stage::Subscribed(_))
+    }
+
+    /// Whether it waits for messages, which a client that has gone must not get.
+    pub(super) fn takes_messages(&self) -> bool {
+        match &self.stage {
+            Stage::Popping(_) | Stage::Subscribed(_) => true,
+            Stage::Postponed(action) => matches!(**action, Action::Pop { .. }),
+            Stage::Ready(_) | Stage::Asked(..) => false,
+        }
+    }
+
+    /// When it needs to be looked at though nothing has come.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        match &self.stage {
+            Stage::Popping(popping) => (!popping.is_stopped).then_some(popping.deadline),
+            Stage::Subscribed(subscription) => subscription.deadline(),
+            Stage::Postponed(_) | Stage::Ready(_) | Stage::Asked(..) => None,
+        }
+    }
+
+    /// Stops waiting where the time for it is over.
+    pub(super) fn look_at_time(&mut self, now: Tick, is_draining: bool) {
+        match &mut self.stage {
+            Stage::Popping(popping) if is_draining || now >= popping.deadline => {
+                popping.is_stopped = true;
+                popping.errand.stop_waiting();
+            }
+            Stage::Subscribed(subscription) if is_draining => subscription.stop(),
+            _ => {}
+        }
+    }
+
+    /// Appends the answer to `out` if it is there. What it carries is added to `load`. The final one of a
+    /// connection's requests closes it when the server drains.
+    pub(super) fn write(
+        &mut self,
+        worker: &Rc<Worker>,
+        bell: &Rc<Bell>,
+        is_final: bool,
+        out: &mut Vec<u8>,
+        load: &mut Load,
+    ) -> Written {
+        let keep_alive = self.keep_alive && !(is_final && worker.draining.get());
+        let date = worker.date();
+        let (version, head_only) = (self.version, self.head_only);
+        let frame = Frame {
+            version,
+            keep_alive,
+            head_only,
+            date: &date,
+        };
+        if let Stage::Postponed(action) = &mut self.stage {
+            let unused = Action::Respond(Response::json(Status::OK, ""));
+            let action = mem::replace(&mut **action, unused);
+            self.stage = Stage::begin(action, None, worker, bell);
+        }
+        let status = match &mut self.stage {
+            Stage::Postponed(_) => return Written::NotYet,
+            Stage::Ready(response) => encode(response, &frame, out),
+            Stage::Asked(errand, answer) => {
+                let Some(arrival) = errand.take_reply() else {
+                    return Written::NotYet;
+                };
+                load.contents.extend(arrival.contents);
+                encode(&render(answer.take(), arrival.reply), &frame, out)
+            }
+            Stage::Popping(popping) => {
+                let Some(arrival) = popping.errand.take_reply() else {
+                    return Written::NotYet;
+                };
+                load.contents.extend(arrival.contents);
+                if let Reply::Messages(handout) = &arrival.reply
+                    && !handout.messages.is_empty()
+                {
+                    let queue = popping.queue.clone();
+                    let cargo = Cargo::new(&worker.desk, queue, popping.kind, handout);
+                    load.cargo.push(cargo);
+                }
+                encode(&api::messages(arrival.reply), &frame, out)
+            }
+            Stage::Subscribed(subscription) => {
+                let written = subscription.write(worker, bell, &frame, out, load);
+                if let Written::Whole { .. } = written {
+                    self.log(Status::OK);
+                }
+                return written;
+            }
+        };
+        self.log(status);
+        Written::Whole { keep_alive }
+    }
+
+    /// What was handed out to a reliable subscription has been written.
+    pub(super) fn note_delivered(&mut self, lease: LeaseId, ids: Vec<TransactionId>, now: Tick) {
+        if let Stage::Subscribed(subscription) = &mut self.stage {
+            subscription.note_delivered(lease, ids, now);
+        }
+    }
+
+    fn log(&self, status: Status) {
+        if let Some(access) = &self.access {
+            let seconds = access.started.elapsed().as_secs_f64();
+            info!(target: "access", method = ?access.method, path = %access.path, status = status.code(), seconds);
+        }
+    }
+}
+
+impl Stage {
+    fn begin(action: Action, body: Option<Charge>, worker: &Rc<Worker>, bell: &Rc<Bell>) -> Self {
+        match action {
+            Action::Respond(response) => Self::Ready(Box::new(response)),
+            Action::Ask(op, answer) => match worker.desk.ask(op, body, bell) {
+                Ok(errand) => Self::Asked(errand, Some(answer)),
+                Err(refusal) => Self::refused(&refusal),
+            },
+            Action::Pop { mut pop, wait_max } => {
+                pop.wait = !worker.draining.get();
+                let (queue, kind) = (pop.queue.clone(), pop.kind);
+                let deadline = worker.timers.now().plus(wait_max);
+                match worker.desk.ask(Op::Pop(pop), None, bell) {
+                    Ok(errand) => Self::Popping(Popping {
+                        errand,
+                        queue,
+                        kind,
+                        deadline,
+                        is_stopped: false,
+                    }),
+                    Err(refusal) => Self::refused(&refusal),
+                }
+            }
+            Action::Subscribe(pop) => {
+                let mut subscription = Subscription::new(pop);
+                if worker.draining.get() {
+                    subscription.stop();
+                }
+                Self::Subscribed(Box::new(subscription))
+            }
+        }
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        Self::Ready(Box::new(api::refused(refusal)))
+    }
+}
+
+/// Whether the answer holds contents: messages or a whole transaction.
+fn brings_contents(action: &Action) -> bool {
+    match action {
+        Action::Pop { .. } => true,
+        Action::Ask(op, _) => op.brings_contents(),
+        // A subscription begins when its turn comes in any case.
+        Action::Subscribe(_) | Action::Respond(_) => false,
+    }
+}
+
+/// An operation has one reply, so its answer is there to render it.
+fn render(answer: Option<Answer>, reply: Reply) -> Response {
+    answer.map_or_else(
+        || Response::errors(Status::INTERNAL, ["an answer is lost"]),
+        |answer| answer.render(reply),
+    )
+}
+
+fn encode(response: &Response, frame: &Frame<'_>, out: &mut Vec<u8>) -> Status {
+    response.encode(frame, out);
+    response.status
+}

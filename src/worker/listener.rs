@@ -1,0 +1,179 @@
+//! Taking in connections.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdTcpListener},
+    rc::Rc,
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use monoio::net::TcpListener;
+use rustix::net::{SocketFlags, accept_with};
+use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use tracing::{debug, warn};
+
+use super::{Worker, connection, socket::Socket};
+use crate::{
+    api,
+    http::{Frame, Version},
+    mailbox::Refusal,
+};
+
+/// Connections that the kernel holds for us until we take them in; the kernel may allow fewer.
+const BACKLOG: i32 = 4096;
+
+/// Connections taken in before the others get their turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// How often that is done for the backlog of a listener that closes: newcomers must not keep it open for ever.
+const LAST_ROUNDS: i32 = BACKLOG / 64;
+
+/// A client whose machine or network is gone without a word is found out after idling this long…
+const PROBE_AFTER: Duration = Duration::from_mins(1);
+
+/// …and leaving so many questions unanswered, that far apart.
+const PROBES: u32 = 6;
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long to wait when the process has no file descriptor left: asking again at once would only burn the processor.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// One listener for each worker, all on one address; port 0 is the same free port for all.
+pub(super) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdTcpListener>> {
+    // Several sockets may share an address, those of another process of this user too: two servers that each get half
+    // of the connections. One that does not share finds out whether it is free.
+    drop(bind_one(address, false)?);
+    let mut address = address;
+    let mut listeners = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let listener = bind_one(address, true)?;
+        address = listener.local_addr()?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn bind_one(address: SocketAddr, is_shared: bool) -> io::Result<StdTcpListener> {
+    let socket = RawSocket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(is_shared)?;
+    socket.set_nonblocking(true)?;
+    // What follows is for the connections, which inherit it. Answers are written whole, so there is nothing for the
+    // kernel to wait for; and a stream that has nothing to write would never notice that its client is no more.
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_INTERVAL)
+        .with_retries(PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Takes in connections until the server drains, then what the kernel has taken in already, and closes the listener.
+pub(super) async fn run(listener: StdTcpListener, worker: Rc<Worker>) -> io::Result<()> {
+    let waiting = TcpListener::from_std(listener.try_clone()?)?;
+    while !worker.draining.get() {
+        let has_come = monoio::select! {
+            biased;
+            () = worker.listener_bell.rung() => false,
+            ready = waiting.readable(false) => { ready?; true }
+        };
+        if has_come && accept(&listener, &worker) == Backlog::Untakable {
+            worker.timers.sleep(BACKOFF).await;
+        }
+    }
+    // Closing a listener resets what is in its backlog.
+    for _ in 0..LAST_ROUNDS {
+        if accept(&listener, &worker) != Backlog::More {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What [`accept`] left in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backlog {
+    Empty,
+    /// More, perhaps.
+    More,
+    /// More, for which the process has no means.
+    Untakable,
+}
+
+/// Takes in what is there, up to a number.
+fn accept(listener: &StdTcpListener, worker: &Rc<Worker>) -> Backlog {
+    for _ in 0..ACCEPTED_AT_ONCE {
+        match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(accepted) => match Socket::new(accepted) {
+                Ok(socket) => take_in(socket, worker),
+                Err(error) => debug!(%error, "a connection is gone before it began"),
+            },
+            Err(rustix::io::Errno::AGAIN) => return Backlog::Empty,
+            Err(
+                error @ (rustix::io::Errno::MFILE
+                | rustix::io::Errno::NFILE
+                | rustix::io::Errno::NOBUFS
+                | rustix::io::Errno::NOMEM),
+            ) => {
+                warn!(%error, "cannot take in connections");
+                return Backlog::Untakable;
+            }
+            // The others are errors of the one connection.
+            Err(error) => debug!(%error, "a connection is gone before it began"),
+        }
+    }
+    Backlog::More
+}
+
+fn take_in(socket: Socket, worker: &Rc<Worker>) {
+    let Some(place) = Place::take(worker) else {
+        let date = worker.date();
+        let version = Version::Http11;
+        let frame = Frame {
+            version,
+            keep_alive: false,
+            head_only: false,
+            date: &date,
+        };
+        let refusal = Refusal::Full("limits.max_connections is reached");
+        let mut answer = Vec::new();
+        api::refused(&refusal).encode(&frame, &mut answer);
+        // There is always room for this in the buffer of a new socket.
+        let _ = socket.send(&answer);
+        socket.finish_writing();
+        return;
+    };
+    let worker = Rc::clone(worker);
+    monoio::spawn(async move {
+        connection::serve(socket, worker).await;
+        drop(place);
+    });
+}
+
+/// One connection of those that the process may have.
+struct Place(Rc<Worker>);
+
+impl Place {
+    fn take(worker: &Rc<Worker>) -> Option<Self> {
+        let before = worker.shared.connections.fetch_add(1, Ordering::Relaxed);
+        worker.connections.set(worker.connections.get() + 1);
+        let place = Self(Rc::clone(worker));
+        (before < worker.shared.connections_max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.departure_bell.ring();
+    }
+}

@@ -1,0 +1,117 @@
+//! One thread per core: listeners, connections, timers, waiting pops.
+//!
+//! [`serve`] starts and stops it all. Each thread runs a single-threaded runtime on `io_uring` (or epoll where that is
+//! refused) with a listener of its own on the shared address, and owns the connections that it takes in. Threads share
+//! nothing but a few counters; the store's replies come through each thread's [`Inbox`](crate::store::Inbox).
+//!
+//! Nothing here blocks, and nothing waits for a read or write in flight: tasks wait for readiness, for a bell that is
+//! rung when a reply or a deadline is there, and look at everything when they wake.
+
+mod bell;
+mod cargo;
+mod connection;
+mod desk;
+mod exchange;
+mod listener;
+mod open_files;
+mod server;
+mod socket;
+mod subscription;
+mod thread;
+mod timers;
+mod watch;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bell::Bell;
+use desk::Desk;
+pub use server::serve;
+use slab::Slab;
+use timers::Timers;
+use uuid::Uuid;
+
+use crate::{api, config, http, mailbox::TransactionId, memory::Account};
+
+/// What the connections of one thread have in common.
+struct Worker {
+    shared: Arc<Shared>,
+    settings: api::Settings,
+    limits: config::Limits,
+    decoder_limits: http::Limits,
+    desk: Rc<Desk>,
+    timers: Timers,
+    access_log: bool,
+    /// Connections of this thread.
+    connections: Cell<usize>,
+    /// No new connection and no new wait.
+    draining: Cell<bool>,
+    /// Every connection's bell, to wake them all.
+    bells: RefCell<Slab<Rc<Bell>>>,
+    listener_bell: Bell,
+    /// Rung when a connection ends.
+    departure_bell: Bell,
+    /// Lent to one connection at a time, for as long as it does not wait: so that no connection holds one.
+    read_buffer: RefCell<Box<[u8]>>,
+    write_buffer: RefCell<Vec<u8>>,
+    date: RefCell<Date>,
+}
+
+/// What the threads have in common.
+struct Shared {
+    draining: AtomicBool,
+    connections: AtomicUsize,
+    connections_max: usize,
+    body_memory: Arc<Account>,
+}
+
+/// The `Date` header of a second.
+#[derive(Default)]
+struct Date {
+    second: u64,
+    text: Rc<str>,
+}
+
+impl Worker {
+    /// The `Date` header of now.
+    fn date(&self) -> Rc<str> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        let mut date = self.date.borrow_mut();
+        if date.second != now.as_secs() {
+            date.second = now.as_secs();
+            date.text = httpdate::fmt_http_date(UNIX_EPOCH + now).into();
+        }
+        Rc::clone(&date.text)
+    }
+
+    /// Stops taking in connections and ends every wait.
+    fn drain(&self) {
+        self.draining.set(true);
+        self.listener_bell.ring();
+        self.departure_bell.ring();
+        // Collected first: whoever is woken may leave.
+        let bells: Vec<_> = self
+            .bells
+            .borrow()
+            .iter()
+            .map(|(_, bell)| Rc::clone(bell))
+            .collect();
+        for bell in bells {
+            bell.ring();
+        }
+    }
+}
+
+/// A new id from the operating system's randomness, stretched by a generator of the thread.
+fn new_transaction_id() -> TransactionId {
+    TransactionId::from_random(Uuid::new_v4().into_bytes())
+}

@@ -1,0 +1,199 @@
+//! The life of the server: start, ready, drain, end.
+
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZero,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use crossbeam::channel::{Receiver, after, bounded, select, unbounded};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tracing::{error, info, warn};
+
+use super::{
+    Shared, listener, open_files,
+    thread::{Driver, Report, Start},
+};
+use crate::{
+    config::Config,
+    memory::Account,
+    store::{
+        Inbox,
+        embedded::{self, Embedded},
+    },
+};
+
+/// Why the server could not start or go on.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot listen on {0} (server.listen): {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error(transparent)]
+    Store(#[from] embedded::StartError),
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Serves until told to stop by SIGTERM or SIGINT. Fails when it cannot start, and when not everything could be
+/// finished within `server.drain`.
+pub fn serve(config: &Config) -> ExitCode {
+    match run(config) {
+        Ok(code) => code,
+        Err(failure) => {
+            error!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> Result<ExitCode, Failure> {
+    // Before any thread, so that none of them gets the signals.
+    let signals = watch_signals().map_err(Failure::Signals)?;
+    let connections_max = open_files::allow_connections(config.limits.max_connections);
+    let workers = worker_count(config.server.workers);
+    let listeners = listener::bind(config.server.listen, workers)
+        .map_err(|error| Failure::Listen(config.server.listen, error))?;
+    let address = listeners
+        .first()
+        .and_then(|listener| listener.local_addr().ok())
+        .unwrap_or(config.server.listen);
+    let inboxes = (0..workers)
+        .map(|_| Inbox::new().map(Arc::new))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(Failure::Worker)?;
+    let store = Embedded::open(&config.store, &config.limits, inboxes.clone())?;
+    let driver = Driver::available();
+    if driver == Driver::Epoll {
+        warn!(
+            "the system refuses io_uring, epoll is used instead: the server works, and is slower"
+        );
+    }
+    let shared = Arc::new(Shared {
+        draining: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
+        connections_max,
+        body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
+    });
+    let (reports, reported) = unbounded();
+    for ((index, listener), inbox) in (0..).zip(listeners).zip(&inboxes) {
+        let start = Start {
+            index,
+            driver,
+            listener,
+            inbox: Arc::clone(inbox),
+            store: store.client(),
+            shared: Arc::clone(&shared),
+            limits: config.limits.clone(),
+            access_log: config.log.access,
+            reports: reports.clone(),
+        };
+        thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || super::thread::run(start))
+            .map_err(Failure::Worker)?;
+    }
+    for _ in 0..workers {
+        // Every worker holds a sender, so there is a report for each.
+        if let Ok(Report::Failed(error)) = reported.recv() {
+            return Err(Failure::Worker(error));
+        }
+    }
+    say_ready(address, workers, driver);
+    let code = select! {
+        recv(signals) -> _ => {
+            let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+            // In one order with the inbox's arming: a worker that is not woken sees this.
+            shared.draining.store(true, Ordering::SeqCst);
+            for inbox in &inboxes {
+                inbox.wake();
+            }
+            drain(config, workers, &signals, &reported)
+        }
+        recv(reported) -> report => {
+            if let Ok(Report::Failed(error)) = report {
+                error!(%error, "a worker failed");
+            }
+            ExitCode::FAILURE
+        }
+    };
+    store.close();
+    Ok(code)
+}
+
+/// Waits until every worker has finished what it was at.
+fn drain(
+    config: &Config,
+    workers: usize,
+    signals: &Receiver<i32>,
+    reported: &Receiver<Report>,
+) -> ExitCode {
+    info!("draining: waiting pops are answered, requests under way are finished");
+    let begun = Instant::now();
+    let deadline = after(config.server.drain);
+    for _ in 0..workers {
+        select! {
+            recv(reported) -> _ => {}
+            recv(deadline) -> _ => {
+                warn!("server.drain is over before every answer was taken by its client");
+                return ExitCode::FAILURE;
+            }
+            recv(signals) -> _ => {
+                warn!("a second signal: not waiting any longer");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    info!(seconds = begun.elapsed().as_secs_f64(), "drained");
+    ExitCode::SUCCESS
+}
+
+/// The signals that end the server, one by one.
+fn watch_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (sender, receiver) = bounded(2);
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                // Two are enough: the second one ends the process.
+                let _ = sender.try_send(signal);
+            }
+        })?;
+    Ok(receiver)
+}
+
+fn worker_count(configured: usize) -> usize {
+    match configured {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        count => count,
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn say_ready(address: SocketAddr, workers: usize, driver: Driver) {
+    use std::io::Write as _;
+    let workers = if workers == 1 {
+        "1 worker".into()
+    } else {
+        format!("{workers} workers")
+    };
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(
+        io::stdout(),
+        "popbox ready on http://{address} ({workers}, {})",
+        driver.name()
+    );
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+}

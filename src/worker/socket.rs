@@ -1,0 +1,98 @@
+//! A client's socket: wait until it is ready, then read or write without waiting.
+//!
+//! A read or write that is handed to the kernel and then dropped can lose bytes that the kernel had taken. Waiting for
+//! readiness loses nothing when it is dropped, holds no buffer, and lets one buffer serve all connections of a thread.
+
+use std::{
+    io, mem,
+    net::TcpStream as StdTcpStream,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use bytes::{Buf, Bytes};
+use monoio::net::TcpStream;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+/// A rest of fewer bytes than these is copied, so that the buffer can be used again.
+const COPIED_MAX: usize = 256 << 10;
+
+pub(super) struct Socket {
+    stream: TcpStream,
+}
+
+impl Socket {
+    /// Takes over an accepted connection, which must not block.
+    pub(super) fn new(accepted: OwnedFd) -> io::Result<Self> {
+        let stream = TcpStream::from_std(StdTcpStream::from(accepted))?;
+        Ok(Self { stream })
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: the stream owns the descriptor and outlives the borrow; the runtime's streams do not implement
+        // `AsFd` themselves.
+        #[allow(unsafe_code)]
+        unsafe {
+            BorrowedFd::borrow_raw(self.stream.as_raw_fd())
+        }
+    }
+
+    /// Resolves when there is something to read, the end of the stream included.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.stream.readable(false).await
+    }
+
+    /// Resolves when there is room to write.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.stream.writable(false).await
+    }
+
+    /// Reads what is there: `WouldBlock` if nothing, 0 at the end of the stream.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, _) = rustix::net::recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
+        Ok(count)
+    }
+
+    /// Whether the client has closed its side or is gone altogether, with nothing left to read before that.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut byte = [0];
+        let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        match rustix::net::recv(self.descriptor(), &mut byte[..], flags) {
+            Ok((count, _)) => count == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN,
+        }
+    }
+
+    /// Writes what there is room for; how much that was.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::send(self.descriptor(), bytes, flags).map_err(io::Error::from) {
+            Err(error) if is_temporary(&error) => Ok(0),
+            sent => sent,
+        }
+    }
+
+    /// Writes what there is room for; what is left. A large rest takes the buffer with it rather than be copied.
+    pub(super) fn send_from(&self, buffer: &mut Vec<u8>) -> io::Result<Bytes> {
+        let sent = self.send(buffer)?;
+        let rest = buffer.get(sent..).unwrap_or_default();
+        if rest.len() < COPIED_MAX {
+            return Ok(Bytes::copy_from_slice(rest));
+        }
+        let mut whole = Bytes::from(mem::take(buffer));
+        whole.advance(sent.min(whole.len()));
+        Ok(whole)
+    }
+
+    /// Says that nothing more will be written. A client that is gone already does not mind.
+    pub(super) fn finish_writing(&self) {
+        let _ = rustix::net::shutdown(self.descriptor(), Shutdown::Write);
+    }
+}
+
+/// Whether there is nothing wrong: it is only not the time for it.
+pub(super) fn is_temporary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,178 @@
+//! What one thread runs.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::TcpListener,
+    os::fd::AsFd,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crossbeam::channel::Sender;
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use slab::Slab;
+use tracing::{error, warn};
+
+use super::{Date, Shared, Worker, bell::Bell, desk::Desk, listener, timers::Timers, watch::Watch};
+use crate::{
+    api, config, http,
+    mailbox::Realm,
+    store::{Inbox, Store},
+    vital::{self, Vital},
+};
+
+/// Entries of a ring, tried in this order. Locked memory is charged for them where the process is not privileged, and
+/// a small ring works as well: it is emptied more often.
+const RING_ENTRIES: [u32; 3] = [4096, 1024, 256];
+
+/// Size of the buffer that a thread reads into.
+const READ_BYTES: usize = 64 << 10;
+
+/// How a thread waits for its sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Driver {
+    IoUring,
+    Epoll,
+}
+
+impl Driver {
+    /// The better one that this system allows.
+    pub(super) fn available() -> Self {
+        if monoio::utils::detect_uring() {
+            Self::IoUring
+        } else {
+            Self::Epoll
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::IoUring => "io_uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
+/// What a thread begins with.
+pub(super) struct Start<S> {
+    pub(super) index: u16,
+    pub(super) driver: Driver,
+    pub(super) listener: TcpListener,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) store: S,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: config::Limits,
+    pub(super) access_log: bool,
+    pub(super) reports: Sender<Report>,
+}
+
+/// What a thread tells of itself.
+pub(super) enum Report {
+    /// It serves.
+    Ready,
+    /// It has drained.
+    Done,
+    /// It cannot go on.
+    Failed(io::Error),
+}
+
+/// Serves until drained. Reports what becomes of it.
+pub(super) fn run<S: Store + 'static>(start: Start<S>) {
+    let _vital = Vital::thread();
+    let reports = start.reports.clone();
+    let report = match run_on(start) {
+        Ok(()) => Report::Done,
+        Err(error) => Report::Failed(error),
+    };
+    // Nobody listens any more when the process is about to exit.
+    let _ = reports.send(report);
+}
+
+fn run_on<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
+    if start.driver == Driver::IoUring {
+        let mut refused = None;
+        for entries in RING_ENTRIES {
+            match RuntimeBuilder::<IoUringDriver>::new()
+                .with_entries(entries)
+                .build()
+            {
+                Ok(mut runtime) => return runtime.block_on(work(start)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        let index = start.index;
+        warn!(worker = index, error = ?refused, "no ring for this worker, it uses epoll: raise LimitMEMLOCK");
+    }
+    RuntimeBuilder::<LegacyDriver>::new()
+        .build()?
+        .block_on(work(start))
+}
+
+async fn work<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
+    let limits = start.limits;
+    let worker = Rc::new(Worker {
+        shared: start.shared,
+        settings: api::Settings::new(&limits, Realm::Plain),
+        decoder_limits: http::Limits {
+            head_bytes_max: limits.max_head.bytes(),
+            body_bytes_max: limits.max_body.bytes(),
+        },
+        limits,
+        desk: Rc::new(Desk::new(start.index, Box::new(start.store))),
+        timers: Timers::new()?,
+        access_log: start.access_log,
+        connections: Cell::new(0),
+        draining: Cell::new(false),
+        bells: RefCell::new(Slab::new()),
+        listener_bell: Bell::default(),
+        departure_bell: Bell::default(),
+        read_buffer: RefCell::new(vec![0; READ_BYTES].into()),
+        write_buffer: RefCell::default(),
+        date: RefCell::new(Date::default()),
+    });
+    spawn_vital(Rc::clone(&worker), |worker| async move {
+        worker.timers.run().await
+    });
+    let inbox = start.inbox;
+    spawn_vital(Rc::clone(&worker), |worker| async move {
+        receive(&worker, &inbox).await
+    });
+    let (listener, reports) = (start.listener, start.reports);
+    spawn_vital(Rc::clone(&worker), |worker| listener::run(listener, worker));
+    let _ = reports.send(Report::Ready);
+    while !worker.draining.get() || worker.connections.get() > 0 {
+        worker.departure_bell.rung().await;
+    }
+    Ok(())
+}
+
+/// Runs what the thread cannot do without.
+fn spawn_vital<F, T>(worker: Rc<Worker>, task: F)
+where
+    F: FnOnce(Rc<Worker>) -> T + 'static,
+    T: Future<Output = io::Result<()>> + 'static,
+{
+    monoio::spawn(async move {
+        if let Err(error) = task(worker).await {
+            // Nobody would be woken any more: better to be started anew, with nothing lost.
+            error!(%error, "a worker cannot go on");
+            vital::abort();
+        }
+    });
+}
+
+/// Brings replies from the inbox to those who wait for them.
+async fn receive(worker: &Worker, inbox: &Inbox) -> io::Result<()> {
+    let watch = Watch::new(inbox.as_fd().try_clone_to_owned()?)?;
+    let mut deliveries = Vec::new();
+    loop {
+        watch.readable().await?;
+        inbox.arm();
+        inbox.take(&mut deliveries);
+        worker.desk.receive(&mut deliveries);
+        if worker.shared.draining.load(Ordering::SeqCst) && !worker.draining.get() {
+            worker.drain();
+        }
+    }
+}
