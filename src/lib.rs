@@ -2,6 +2,7 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
+//! - [`cli`]: the command line: serve, check the configuration, hash a password.
 //! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
@@ -13,6 +14,7 @@
 //! - [`config`]: what an operator may set, with defaults and allowed values.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod mailbox;
