@@ -1,0 +1,38 @@
+//! The contract (docs/protocol.md), tested from outside: the binary is started, and spoken to over sockets.
+//!
+//! A module is a resource or a circumstance. Most tests share one server and keep apart by queue names of their own;
+//! those that restart it, kill it or need other limits start their own. `POPBOX_TEST_LAYOUT` says over which store
+//! (`support/layout.rs`), `POPBOX_TEST_SEED` repeats a run of the tests that roll dice.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod ack;
+mod answer_memory;
+mod bad_input;
+mod command_line;
+mod concurrency;
+mod delays;
+mod drain;
+mod epoll;
+mod expiry;
+mod full_disk;
+mod groups;
+mod http_rules;
+mod killed_under_load;
+mod lifecycle;
+mod limits;
+mod open_files;
+mod pages;
+mod peek;
+mod pop;
+mod queue_info;
+mod reliable_pop;
+mod restart;
+mod slow_clients;
+mod subscribe;
+mod tenants;
+mod transaction_states;
+mod transactions;
+mod waiting;

@@ -1,0 +1,492 @@
+//! A small HTTP/1.1 client over a blocking socket. Every read has a deadline, so that no test hangs.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// For one answer, from its first byte awaited to its last read.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request to be sent once or often.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    version: &'static str,
+}
+
+pub(crate) fn get(target: impl Into<String>) -> Request {
+    Request::new("GET", target)
+}
+
+pub(crate) fn head(target: impl Into<String>) -> Request {
+    Request::new("HEAD", target)
+}
+
+pub(crate) fn delete(target: impl Into<String>) -> Request {
+    Request::new("DELETE", target)
+}
+
+pub(crate) fn post(target: impl Into<String>, body: &Value) -> Request {
+    Request::new("POST", target).json(body)
+}
+
+pub(crate) fn put(target: impl Into<String>, body: &Value) -> Request {
+    Request::new("PUT", target).json(body)
+}
+
+impl Request {
+    pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            version: "HTTP/1.1",
+        }
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("Content-Type", "application/json")
+            .body(body.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn http_1_0(mut self) -> Self {
+        self.version = "HTTP/1.0";
+        self
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// With a length, whatever the method; `Host` unless the test gave one.
+    pub(crate) fn bytes(&self, host: &str) -> Vec<u8> {
+        let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
+        let own_host = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        if !own_host {
+            head.push_str("Host: ");
+            head.push_str(host);
+            head.push_str("\r\n");
+        }
+        for (name, value) in &self.headers {
+            head.push_str(name);
+            head.push_str(": ");
+            head.push_str(value);
+            head.push_str("\r\n");
+        }
+        if !self.body.is_empty() || ["POST", "PUT"].contains(&self.method.as_str()) {
+            head.push_str("Content-Length: ");
+            head.push_str(&self.body.len().to_string());
+            head.push_str("\r\n");
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+/// An answer, or the head of one.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a header's comma-separated list has `word`, in any case.
+    pub(crate) fn lists(&self, name: &str, word: &str) -> bool {
+        self.header(name).is_some_and(|value| {
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(word))
+        })
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.lists("connection", "close")
+    }
+
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is UTF-8")
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The status, the content type, and every byte of the body.
+    #[track_caller]
+    pub(crate) fn assert_is(&self, status: u16, body: &str) {
+        self.assert_json_head(status);
+        assert_eq!(self.text(), body);
+    }
+
+    /// The status, the content type, and what the body says.
+    #[track_caller]
+    pub(crate) fn assert_says(&self, status: u16, body: &Value) {
+        self.assert_json_head(status);
+        assert_eq!(&self.json(), body);
+    }
+
+    /// A JSON answer of that status; for what the contract leaves open.
+    #[track_caller]
+    pub(crate) fn assert_json_head(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json; charset=utf-8"),
+            "{self:?}"
+        );
+    }
+
+    /// A refusal with exactly these errors, in this order.
+    #[track_caller]
+    pub(crate) fn assert_errors(&self, status: u16, errors: &[&str]) {
+        self.assert_is(status, &serde_json::json!({ "errors": errors }).to_string());
+    }
+
+    /// A refusal that says why in a list of texts.
+    #[track_caller]
+    pub(crate) fn assert_some_error(&self, status: u16) {
+        self.assert_json_head(status);
+        let json = self.json();
+        let errors = json["errors"].as_array().expect("a list of errors");
+        assert!(!errors.is_empty(), "{self:?}");
+        assert!(errors.iter().all(Value::is_string), "{self:?}");
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body: String = String::from_utf8_lossy(&self.body)
+            .chars()
+            .take(600)
+            .collect();
+        write!(out, "{} {:?} {body:?}", self.status, self.headers)
+    }
+}
+
+/// Why there is no (whole) answer.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// Ended or reset by the server; whether any byte of an answer had come.
+    Closed {
+        midway: bool,
+    },
+    TimedOut,
+    Malformed(#[allow(dead_code, reason = "shown when a test fails")] String),
+}
+
+/// One connection.
+pub(crate) struct Client {
+    stream: TcpStream,
+    /// Received and not yet taken.
+    received: Vec<u8>,
+    host: String,
+}
+
+impl Client {
+    #[track_caller]
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        match Self::try_connect(addr) {
+            Ok(client) => client,
+            Err(error) => panic!("connect to {addr}: {error}"),
+        }
+    }
+
+    pub(crate) fn try_connect(addr: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, READ_TIMEOUT)?;
+        Self::over(stream, addr)
+    }
+
+    /// A connection whose receive buffer holds little: the server soon cannot write to it.
+    #[track_caller]
+    pub(crate) fn connect_narrow(addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
+        Self::over(socket.into(), addr).unwrap()
+    }
+
+    fn over(stream: TcpStream, addr: SocketAddr) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(READ_TIMEOUT))?;
+        Ok(Self {
+            stream,
+            received: Vec::new(),
+            host: addr.to_string(),
+        })
+    }
+
+    /// What this client sends as `Host`.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    #[track_caller]
+    pub(crate) fn call(&mut self, request: &Request) -> Response {
+        self.send(request);
+        if request.is_head() {
+            self.receive_head()
+        } else {
+            self.receive()
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, request: &Request) {
+        let bytes = request.bytes(&self.host);
+        self.send_raw(&bytes);
+    }
+
+    #[track_caller]
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.try_send_raw(bytes) {
+            panic!("send: {error}");
+        }
+    }
+
+    /// For what the server may cut off while it is still being sent.
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> Response {
+        match self.try_receive(READ_TIMEOUT) {
+            Ok(response) => response,
+            Err(broken) => panic!("no answer: {broken:?}"),
+        }
+    }
+
+    /// The next final answer with its body; interim ones (100) are answers too.
+    pub(crate) fn try_receive(&mut self, limit: Duration) -> Result<Response, Broken> {
+        let deadline = Instant::now() + limit;
+        let mut response = self.take_head(deadline)?;
+        if response.lists("transfer-encoding", "chunked") {
+            while let Some(chunk) = self.take_chunk(deadline)? {
+                response.body.extend_from_slice(&chunk);
+            }
+        } else if let Some(length) = response.header("content-length") {
+            let length = length
+                .parse()
+                .map_err(|_| Broken::Malformed(format!("Content-Length: {length}")))?;
+            response.body = self.take(length, deadline)?;
+        } else if response.status >= 200 && response.status != 204 && response.status != 304 {
+            loop {
+                match self.fill(deadline) {
+                    Ok(()) => {}
+                    Err(Broken::Closed { .. }) => break,
+                    Err(other) => return Err(other),
+                }
+            }
+            response.body = std::mem::take(&mut self.received);
+        }
+        Ok(response)
+    }
+
+    /// The next answer, taken so many bytes at a time with a pause behind each.
+    pub(crate) fn receive_slowly(
+        &mut self,
+        bytes: usize,
+        pause: Duration,
+    ) -> Result<Response, Broken> {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let mut response = self.take_head(deadline)?;
+        let length: usize = response
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .ok_or_else(|| Broken::Malformed("no length".to_owned()))?;
+        while response.body.len() < length {
+            let part = bytes.min(length - response.body.len());
+            response.body.extend(self.take(part, deadline)?);
+            thread::sleep(pause);
+        }
+        Ok(response)
+    }
+
+    /// The head only: of an answer to HEAD, or of a stream.
+    #[track_caller]
+    pub(crate) fn receive_head(&mut self) -> Response {
+        match self.take_head(Instant::now() + READ_TIMEOUT) {
+            Ok(response) => response,
+            Err(broken) => panic!("no head: {broken:?}"),
+        }
+    }
+
+    /// The next chunk of a stream; `None` is its proper end.
+    #[track_caller]
+    pub(crate) fn receive_chunk(&mut self) -> Option<Vec<u8>> {
+        match self.try_receive_chunk(READ_TIMEOUT) {
+            Ok(chunk) => chunk,
+            Err(broken) => panic!("no chunk: {broken:?}"),
+        }
+    }
+
+    pub(crate) fn try_receive_chunk(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Broken> {
+        self.take_chunk(Instant::now() + limit)
+    }
+
+    /// Whether the server closes within `limit`; what it still sends is dropped.
+    pub(crate) fn is_closed_within(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            self.received.clear();
+            match self.fill(deadline) {
+                Ok(()) => {}
+                Err(Broken::Closed { .. }) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Whether nothing at all comes for `limit`: no byte and no end.
+    pub(crate) fn is_silent_for(&mut self, limit: Duration) -> bool {
+        self.received.is_empty()
+            && matches!(self.fill(Instant::now() + limit), Err(Broken::TimedOut))
+    }
+
+    /// Says that no more will be sent, and still reads.
+    pub(crate) fn finish_sending(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Vanishes with a reset instead of a polite end.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+
+    fn take_head(&mut self, deadline: Instant) -> Result<Response, Broken> {
+        let end = loop {
+            if let Some(end) = memchr::memmem::find(&self.received, b"\r\n\r\n") {
+                break end;
+            }
+            self.fill(deadline)?;
+        };
+        let head = self.take(end + 4, deadline)?;
+        parse_head(&head)
+    }
+
+    fn take_chunk(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Broken> {
+        let line = self.take_line(deadline)?;
+        let size = line.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(size, 16)
+            .map_err(|_| Broken::Malformed(format!("chunk size {line:?}")))?;
+        if size == 0 {
+            while !self.take_line(deadline)?.is_empty() {}
+            return Ok(None);
+        }
+        let chunk = self.take(size, deadline)?;
+        let end = self.take_line(deadline)?;
+        if end.is_empty() {
+            Ok(Some(chunk))
+        } else {
+            Err(Broken::Malformed(format!("chunk followed by {end:?}")))
+        }
+    }
+
+    fn take_line(&mut self, deadline: Instant) -> Result<String, Broken> {
+        let end = loop {
+            if let Some(end) = memchr::memmem::find(&self.received, b"\r\n") {
+                break end;
+            }
+            self.fill(deadline)?;
+        };
+        let line = self.take(end + 2, deadline)?;
+        Ok(String::from_utf8_lossy(&line[..end]).into_owned())
+    }
+
+    fn take(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>, Broken> {
+        while self.received.len() < length {
+            self.fill(deadline)?;
+        }
+        let rest = self.received.split_off(length);
+        Ok(std::mem::replace(&mut self.received, rest))
+    }
+
+    /// Reads more, or says why there is no more.
+    fn fill(&mut self, deadline: Instant) -> Result<(), Broken> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Broken::TimedOut);
+            }
+            self.stream
+                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+                .unwrap();
+            let midway = !self.received.is_empty();
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(Broken::Closed { midway }),
+                Ok(count) => {
+                    self.received.extend_from_slice(&buffer[..count]);
+                    return Ok(());
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Broken::TimedOut),
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                        return Err(Broken::Closed { midway });
+                    }
+                    _ => panic!("read: {error}"),
+                },
+            }
+        }
+    }
+}
+
+fn parse_head(head: &[u8]) -> Result<Response, Broken> {
+    let malformed = || Broken::Malformed(String::from_utf8_lossy(head).into_owned());
+    let text = std::str::from_utf8(head).map_err(|_| malformed())?;
+    let mut lines = text.trim_end().split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let status = first
+        .strip_prefix("HTTP/1.")
+        .and_then(|rest| rest.get(2..5))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(malformed)?;
+    let headers = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':').ok_or_else(malformed)?;
+            Ok((name.to_owned(), value.trim().to_owned()))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Response {
+        status,
+        headers,
+        body: Vec::new(),
+    })
+}

@@ -1,0 +1,47 @@
+//! Waiting for what can be seen, and the bounds that tell "at once" from "after the timeout".
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Far above what an immediate answer takes on a busy machine, far below the timeouts that tests use (60 s).
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+/// Polls until `holds`, and fails after ten seconds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "still not so after 10 s: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// For what has no event of its own, such as a second waiter of a queue being registered.
+pub(crate) fn pause() {
+    thread::sleep(Duration::from_millis(250));
+}
+
+/// Fails when more time has passed than an immediate answer takes.
+#[track_caller]
+pub(crate) fn soon(since: Instant) {
+    let taken = since.elapsed();
+    assert!(taken < AT_ONCE, "took {taken:?}, expected at once");
+}
+
+/// Fails when less time than `minimum` has passed (with 100 ms of grace for coarse timers).
+#[track_caller]
+pub(crate) fn at_least(since: Instant, minimum: Duration) {
+    let taken = since.elapsed();
+    assert!(
+        taken + Duration::from_millis(100) >= minimum,
+        "took only {taken:?}, expected {minimum:?}"
+    );
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
