@@ -25,8 +25,10 @@ pub type Result<T> = std::result::Result<T, BoxError>;
 
 /// Bytes of a message header.
 pub const HEADER_BYTES: usize = 80;
-/// Where all data goes.
-pub const ROOT: &str = "/tmp/popbox-storage-bench";
+/// Where all data goes: a folder of the system's temporary one.
+pub fn root() -> std::path::PathBuf {
+    std::env::temp_dir().join("popbox-storage-bench")
+}
 
 /// One operation of a batch, on the message with this sequence number.
 #[derive(Clone, Copy, Debug)]

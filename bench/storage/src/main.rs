@@ -1,11 +1,11 @@
 //! Measures fjall and redb on the storage pattern of a message queue. See README.md.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use popbox_bench_storage::{
-    Level, Op, ROOT, Result, Store, disk_bytes, drop_page_cache, open, usage,
+    Level, Op, Result, Store, disk_bytes, drop_page_cache, open, root, usage,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
 }
 
 fn fresh(name: &str) -> Result<PathBuf> {
-    let dir = Path::new(ROOT).join(name);
+    let dir = root().join(name);
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
@@ -165,7 +165,7 @@ fn million(names: &[&str]) -> Result<()> {
 
 /// Loads, reports, and dies by SIGKILL.
 fn child_load(name: &str, count: u64) -> Result<()> {
-    let dir = Path::new(ROOT).join(name);
+    let dir = root().join(name);
     let store = open(name, &dir)?;
     let start = Instant::now();
     let mut worst = 0f64;
@@ -193,7 +193,7 @@ fn child_load(name: &str, count: u64) -> Result<()> {
 }
 
 fn child_scan(name: &str, label: &str) -> Result<()> {
-    let dir = Path::new(ROOT).join(name);
+    let dir = root().join(name);
     drop_page_cache(&dir)?;
     let start = Instant::now();
     let store = open(name, &dir)?;
@@ -245,7 +245,7 @@ fn child_steady(name: &str) -> Result<()> {
     const COUNT: u64 = 2_000_000;
     const WINDOW: u64 = 200_000;
     const N: u64 = 250;
-    let dir = Path::new(ROOT).join(name);
+    let dir = root().join(name);
     let mut store = open(name, &dir)?;
     let mut times = Vec::new();
     let mut slices = Vec::new();
@@ -330,7 +330,7 @@ fn idle(names: &[&str]) -> Result<()> {
 
 fn child_idle(name: &str) -> Result<()> {
     let before = usage()?;
-    let store = open(name, &Path::new(ROOT).join(name))?;
+    let store = open(name, &root().join(name))?;
     let opened = usage()?;
     std::thread::sleep(Duration::from_secs(5));
     let rested = usage()?;

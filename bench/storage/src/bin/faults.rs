@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use popbox_bench_storage::{Level, Op, ROOT, Result, Store, files, open, verify};
+use popbox_bench_storage::{Level, Op, Result, Store, files, open, root, verify};
 
 /// Messages in a template store, and messages a batch.
 const COUNT: u64 = 2000;
@@ -66,7 +66,7 @@ fn me(args: &[&str]) -> Result<Command> {
 }
 
 fn fresh(name: &str) -> Result<PathBuf> {
-    let dir = Path::new(ROOT).join(name);
+    let dir = root().join(name);
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
@@ -216,7 +216,7 @@ fn tally(
     template: &Path,
     damages: impl Iterator<Item = impl Fn(&Path) -> Result<()>>,
 ) -> Result<()> {
-    let work = Path::new(ROOT).join(format!("{name}-work"));
+    let work = root().join(format!("{name}-work"));
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
     for damage in damages {
         copy(template, &work)?;
