@@ -59,7 +59,7 @@ pub fn serve(config: &Config) -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<ExitCode, Failure> {
-    // Before any thread, so that none of them gets the signals.
+    // Before anything else, so that a signal that comes early is not lost.
     let signals = watch_signals().map_err(Failure::Signals)?;
     let connections_max = open_files::allow_connections(config.limits.max_connections);
     let workers = worker_count(config.server.workers);
@@ -119,7 +119,12 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             for inbox in &inboxes {
                 inbox.wake();
             }
-            drain(config, workers, &signals, &reported)
+            match drain(config, workers, &signals, &reported) {
+                Drained::Whole => ExitCode::SUCCESS,
+                Drained::InPart => ExitCode::FAILURE,
+                // Not even for the store: what it has acknowledged is in its journal.
+                Drained::Hastily => return Ok(ExitCode::FAILURE),
+            }
         }
         recv(reported) -> report => {
             if let Ok(Report::Failed(error)) = report {
@@ -132,13 +137,23 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
+/// How the end went.
+enum Drained {
+    /// Every answer is with its client.
+    Whole,
+    /// Some were not taken in time.
+    InPart,
+    /// There was to be no waiting for anything.
+    Hastily,
+}
+
 /// Waits until every worker has finished what it was at.
 fn drain(
     config: &Config,
     workers: usize,
     signals: &Receiver<i32>,
     reported: &Receiver<Report>,
-) -> ExitCode {
+) -> Drained {
     info!("draining: waiting pops are answered, requests under way are finished");
     let begun = Instant::now();
     let deadline = after(config.server.drain);
@@ -147,16 +162,16 @@ fn drain(
             recv(reported) -> _ => {}
             recv(deadline) -> _ => {
                 warn!("server.drain is over before every answer was taken by its client");
-                return ExitCode::FAILURE;
+                return Drained::InPart;
             }
             recv(signals) -> _ => {
                 warn!("a second signal: not waiting any longer");
-                return ExitCode::FAILURE;
+                return Drained::Hastily;
             }
         }
     }
     info!(seconds = begun.elapsed().as_secs_f64(), "drained");
-    ExitCode::SUCCESS
+    Drained::Whole
 }
 
 /// The signals that end the server, one by one.
@@ -181,7 +196,6 @@ fn worker_count(configured: usize) -> usize {
     }
 }
 
-#[allow(clippy::print_stdout)]
 fn say_ready(address: SocketAddr, workers: usize, driver: Driver) {
     use std::io::Write as _;
     let workers = if workers == 1 {
