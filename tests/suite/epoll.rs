@@ -74,11 +74,7 @@ fn a_close_is_noticed_while_a_pop_waits() {
         let mut waiting = server.client();
         waiting.start_pop(&q);
         client.await_blocked(&q, true);
-        if reset {
-            waiting.reset();
-        } else {
-            drop(waiting);
-        }
+        waiting.leave(reset);
         client.await_blocked(&q, false);
         client.push(&q, "kept");
         assert_eq!(client.pop(&q, &json!({})).data, ["kept"]);

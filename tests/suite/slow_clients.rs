@@ -151,11 +151,7 @@ fn a_client_that_goes_away_while_its_answer_is_written_costs_no_message() {
         let mut going = Client::connect_narrow(shared.addr);
         going.send(&post(q.route("pop"), &json!({})));
         client.await_size(&q, 0);
-        if reset {
-            going.reset();
-        } else {
-            drop(going);
-        }
+        going.leave(reset);
         let again = client.pop(&q, &json!({"timeout": 60}));
         assert!(again.data == payloads, "{:?}", again.transactions);
     }

@@ -117,11 +117,7 @@ fn a_subscriber_that_goes_away_costs_no_message() {
             let mut stream = shared.client();
             stream.subscribe(&q, route, &json!({"timeoutACK": 1}));
             client.await_blocked(&q, true);
-            if reset {
-                stream.reset();
-            } else {
-                drop(stream);
-            }
+            stream.leave(reset);
             client.push(&q, "a");
             client.push(&q, "b");
             client.await_pending(&q, &["a", "b"]);

@@ -141,11 +141,7 @@ fn a_waiter_that_goes_away_costs_no_message() {
         let mut waiting = shared.client();
         waiting.start_pop(&q);
         client.await_blocked(&q, true);
-        if reset {
-            waiting.reset();
-        } else {
-            drop(waiting);
-        }
+        waiting.leave(reset);
         client.await_blocked(&q, false);
         client.push(&q, "a");
         client.push(&q, "b");
@@ -164,11 +160,7 @@ fn the_next_waiter_is_served_in_place_of_one_that_went_away() {
         pusher.await_blocked(&q, true);
         second.start_pop(&q);
         pause();
-        if reset {
-            first.reset();
-        } else {
-            drop(first);
-        }
+        first.leave(reset);
         // At once: the server may not have noticed yet.
         pusher.push(&q, "p");
         assert_eq!(received(&mut second), ["p"]);
@@ -188,11 +180,7 @@ fn a_waiter_that_vanishes_just_as_it_is_woken_costs_no_message() {
             pusher.await_blocked(&q, true);
         }
         let reset = random.below(2) == 0;
-        if reset {
-            waiting.reset();
-        } else {
-            drop(waiting);
-        }
+        waiting.leave(reset);
         pusher.push(&q, "a");
         pusher.push(&q, "b");
         // The end of the connection was sent before the pushes: whoever writes to a waiter can see it first. Wherever
@@ -209,7 +197,7 @@ fn a_client_that_vanishes_with_its_request_still_on_the_way_costs_no_message() {
         let q = Queue::fresh();
         let mut gone = shared.client();
         gone.start_pop(&q);
-        gone.reset();
+        gone.leave(true);
         client.push(&q, "p");
         client.await_pending(&q, &["p"]);
     }

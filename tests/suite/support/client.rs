@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::eventually;
+
 /// For one answer, from its first byte awaited to its last read.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -382,6 +384,23 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Goes away, with a reset or politely, and waits until the server's kernel knows: on a busy machine the news
+    /// can be on its way for longer than a push of somebody else takes, and then nobody can know.
+    pub(crate) fn leave(self, with_reset: bool) {
+        let ends = (
+            self.stream.peer_addr().unwrap(),
+            self.stream.local_addr().unwrap(),
+        );
+        if with_reset {
+            self.reset();
+        } else {
+            drop(self);
+        }
+        eventually("the end of a connection has arrived", || {
+            !is_established(ends.0, ends.1)
+        });
+    }
+
     /// Vanishes with a reset instead of a polite end.
     pub(crate) fn reset(self) {
         SockRef::from(&self.stream)
@@ -488,5 +507,26 @@ fn parse_head(head: &[u8]) -> Result<Response, Broken> {
         status,
         headers,
         body: Vec::new(),
+    })
+}
+
+/// Whether the kernel holds a connection between these two ends for one on which both sides may still send, as the
+/// end at `local` has it.
+fn is_established(local: SocketAddr, remote: SocketAddr) -> bool {
+    const ESTABLISHED: &str = "01";
+    let name = |end: SocketAddr| match end {
+        SocketAddr::V4(end) => {
+            let ip = u32::from_le_bytes(end.ip().octets());
+            format!("{ip:08X}:{:04X}", end.port())
+        }
+        SocketAddr::V6(_) => panic!("tests use IPv4"),
+    };
+    let (local, remote) = (name(local), name(remote));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next() == Some(&local)
+            && fields.next() == Some(&remote)
+            && fields.next() == Some(ESTABLISHED)
     })
 }
