@@ -3,6 +3,59 @@
 //!
 //! A caller turns a request into an [`Op`] and gets a [`Reply`]. What an `Op` means is written once, in
 //! [`engine`]; every store answers as that engine does.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use popbox::mailbox::engine::{Engine, Output};
+//! use popbox::mailbox::{
+//!     Expiration, LeaseKind, Limits, Op, Pop, Priority, Push, QueueName, Realm, Record, Reply,
+//!     Tenant, Ticket, TransactionId, UnixMillis,
+//! };
+//!
+//! let mut engine = Engine::new(Limits {
+//!     queues_per_transaction_max: 10_000,
+//!     transactions_max: 1_000,
+//!     queues_max: 1_000,
+//!     groups_max: 10,
+//!     queue_retention: Duration::from_secs(3600),
+//!     listed_messages_max: 100,
+//! });
+//! let mut output = Output::default();
+//! let now = UnixMillis(1_795_000_000_000);
+//! let queue = QueueName::new(Realm::Plain, Tenant::default(), "alice");
+//!
+//! // Nothing is there yet, so the pop waits.
+//! let waiting = Ticket { worker: 0, number: 1 };
+//! let pop = Pop {
+//!     queue: queue.clone(),
+//!     count_max: 10,
+//!     bytes_max: 1 << 20,
+//!     lease: Duration::from_secs(10),
+//!     kind: LeaseKind::Delivery,
+//!     wait: true,
+//! };
+//! engine.apply(now, waiting, Op::Pop(pop), &mut output);
+//! assert!(output.replies.is_empty());
+//!
+//! // The push is answered, and so is the pop.
+//! let push = Push {
+//!     id: TransactionId::from_random([7; 16]),
+//!     priority: Priority::High,
+//!     queues: vec![queue],
+//!     groups: Vec::new(),
+//!     realm: Realm::Plain,
+//!     record: Record { payload: "Hello".into(), ..Record::default() },
+//!     expiration: Expiration::After(Duration::from_secs(60)),
+//!     delay: Duration::ZERO,
+//! };
+//! let pushing = Ticket { worker: 1, number: 1 };
+//! engine.apply(now, pushing, Op::Push(Box::new(push)), &mut output);
+//! let [(first, Reply::Messages(handout)), (second, Reply::Done)] = &output.replies[..] else {
+//!     panic!("{:?}", output.replies);
+//! };
+//! assert_eq!((*first, *second, handout.messages.len()), (waiting, pushing, 1));
+//! ```
 
 pub mod engine;
 mod name;
