@@ -19,7 +19,7 @@ use super::super::{
 };
 
 /// So many that a build without optimization takes ten seconds or so.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 2000;
 const STEPS: usize = 150;
 const START: UnixMillis = UnixMillis(1_800_000_000_250);
 
