@@ -2,14 +2,12 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use percent_encoding::percent_decode_str;
-
 use super::{
     bad_request,
     number::{parse_float, parse_integer},
 };
 use crate::{
-    http::{Request, Response, Target},
+    http::{Request, Response, Target, form_pairs},
     mailbox::validation::{Fields, Json},
 };
 
@@ -54,9 +52,7 @@ impl<'a> Parameters<'a> {
         if let Some(value) = self.fields.given(name) {
             return Some(json_text(value));
         }
-        form_value(self.form, name)
-            .map(Cow::Owned)
-            .or_else(|| self.target.query(name))
+        form_value(self.form, name).or_else(|| self.target.query(name))
     }
 
     /// How many of something, between one and `count_max`.
@@ -116,16 +112,7 @@ fn json_text(value: Json<'_>) -> Cow<'_, str> {
     }
 }
 
-fn form_value(form: &[u8], name: &str) -> Option<String> {
+fn form_value<'a>(form: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
     let form = std::str::from_utf8(form).ok()?;
-    let mut pairs = form
-        .trim()
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find_map(|(key, value)| (form_decoded(key) == name).then(|| form_decoded(value)))
-}
-
-fn form_decoded(raw: &str) -> String {
-    let spaced = raw.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    form_pairs(form.trim()).find_map(|(key, value)| (key == name).then_some(value))
 }

@@ -48,13 +48,9 @@ impl Target {
             .find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// The query's names and values, decoded as a form's: `+` is a space, and what is not UTF-8 becomes U+FFFD.
+    /// The query's names and values, as [`form_pairs`] reads them.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        let pairs = self.split().1.unwrap_or_default().split('&');
-        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode_form(key), decode_form(value))
-        })
+        form_pairs(self.split().1.unwrap_or_default())
     }
 
     /// `text` is what [`split_target`] gave, cut from the head's bytes.
@@ -70,6 +66,15 @@ impl Target {
             None => (text, None),
         }
     }
+}
+
+/// The names and values of a form or a query, `a=1&b=2`: `+` is a space, and what is not UTF-8 becomes U+FFFD.
+pub fn form_pairs(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = form.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode_form(key), decode_form(value))
+    })
 }
 
 impl fmt::Debug for Target {
