@@ -1,6 +1,6 @@
 //! A request from the moment it is understood until its answer is on its way.
 
-use std::{mem, rc::Rc, time::Instant};
+use std::{rc::Rc, time::Instant};
 
 use tracing::info;
 
@@ -29,7 +29,7 @@ pub(super) struct Exchange {
 
 enum Stage {
     /// Not begun before its turn comes: messages and contents are not to be held behind other answers.
-    Postponed(Box<Action>),
+    Postponed(Option<Box<Action>>),
     /// The answer is known.
     Ready(Box<Response>),
     /// The store has been asked.
@@ -87,7 +87,7 @@ impl Exchange {
         let stage = if is_first || !brings_contents(&action) {
             Stage::begin(action, body, worker, bell)
         } else {
-            Stage::Postponed(Box::new(action))
+            Stage::Postponed(Some(Box::new(action)))
         };
         Self {
             version: request.version,
@@ -118,7 +118,7 @@ impl Exchange {
     pub(super) fn takes_messages(&self) -> bool {
         match &self.stage {
             Stage::Popping(_) | Stage::Subscribed(_) => true,
-            Stage::Postponed(action) => matches!(**action, Action::Pop { .. }),
+            Stage::Postponed(action) => matches!(action.as_deref(), Some(Action::Pop { .. })),
             Stage::Ready(_) | Stage::Asked(..) => false,
         }
     }
@@ -163,10 +163,10 @@ impl Exchange {
             head_only,
             date: &date,
         };
-        if let Stage::Postponed(action) = &mut self.stage {
-            let unused = Action::Respond(Response::json(Status::OK, ""));
-            let action = mem::replace(&mut **action, unused);
-            self.stage = Stage::begin(action, None, worker, bell);
+        if let Stage::Postponed(action) = &mut self.stage
+            && let Some(action) = action.take()
+        {
+            self.stage = Stage::begin(*action, None, worker, bell);
         }
         let status = match &mut self.stage {
             Stage::Postponed(_) => return Written::NotYet,

@@ -74,12 +74,10 @@ impl Embedded {
             cache_bytes: store.cache.bytes(),
             check_on_open: store.check_on_open,
         };
-        let domain = domain_limits(limits);
         let ledger = Ledger::open(&settings)?;
-        let state = {
-            let answer_memory = Arc::new(Account::new(limits.max_answer_memory.bytes()));
-            thread::State::load(ledger, domain, thread::Space::new(store), answer_memory)?
-        };
+        let space = thread::Space::new(store);
+        let answer_memory = Arc::new(Account::new(limits.max_answer_memory.bytes()));
+        let state = thread::State::load(ledger, domain_limits(limits), space, answer_memory)?;
         let (commands, received) = unbounded();
         let thread = std::thread::Builder::new()
             .name("store".into())
