@@ -9,6 +9,7 @@
 //! - [`store`]: takes operations, gives replies; the embedded store makes them durable.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
+//! - [`runtime`]: what the tasks of a thread wait on: sockets, deadlines, each other.
 //! - [`memory`]: accounts of memory, with a limit each.
 //! - [`vital`]: what becomes of the process when a thread panics.
 //! - [`config`]: what an operator may set, with defaults and allowed values.
@@ -19,6 +20,7 @@ pub mod config;
 pub mod http;
 pub mod mailbox;
 pub mod memory;
+pub mod runtime;
 pub mod store;
 pub mod vital;
 pub mod web;

@@ -11,14 +11,14 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
     Worker,
-    bell::Bell,
     cargo::Load,
     exchange::{Exchange, Written},
-    socket::{Socket, is_temporary},
-    timers::{Alarm, Tick},
 };
-use crate::http::{CONTINUE, Decoded, Decoder, Phase, Request, Response, Status};
-use crate::memory::Charge;
+use crate::{
+    http::{CONTINUE, Decoded, Decoder, Phase, Request, Response, Status},
+    memory::Charge,
+    runtime::{Alarm, Bell, Socket, Tick, is_temporary},
+};
 
 /// Answers that are ready together leave in one write of about this size.
 const WRITE_BYTES: usize = 256 << 10;

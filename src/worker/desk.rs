@@ -5,10 +5,10 @@ use std::{cell::RefCell, mem, rc::Rc};
 
 use slab::Slab;
 
-use super::bell::Bell;
 use crate::{
     mailbox::{Op, QueueName, Refusal, Reply, Ticket},
     memory::Charge,
+    runtime::Bell,
     store::{Delivery, Store},
 };
 

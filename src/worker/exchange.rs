@@ -6,17 +6,16 @@ use tracing::info;
 
 use super::{
     Worker,
-    bell::Bell,
     cargo::{Cargo, Load},
     desk::Errand,
     subscription::Subscription,
-    timers::Tick,
 };
 use crate::{
     api::{self, Action, Answer},
     http::{Frame, Method, Request, Response, Status, Version},
     mailbox::{LeaseId, LeaseKind, Op, QueueName, Refusal, Reply, TransactionId},
     memory::Charge,
+    runtime::{Bell, Tick},
 };
 
 pub(super) struct Exchange {

@@ -13,11 +13,12 @@ use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use tracing::{debug, warn};
 
-use super::{Worker, connection, socket::Socket};
+use super::{Worker, connection};
 use crate::{
     api,
     http::{Frame, Version},
     mailbox::Refusal,
+    runtime::Socket,
 };
 
 /// Connections that the kernel holds for us until we take them in; the kernel may allow fewer.

@@ -7,7 +7,6 @@
 //! Nothing here blocks, and nothing waits for a read or write in flight: tasks wait for readiness, for a bell that is
 //! rung when a reply or a deadline is there, and look at everything when they wake.
 
-mod bell;
 mod cargo;
 mod connection;
 mod desk;
@@ -15,11 +14,8 @@ mod exchange;
 mod listener;
 mod open_files;
 mod server;
-mod socket;
 mod subscription;
 mod thread;
-mod timers;
-mod watch;
 
 use std::{
     cell::{Cell, RefCell},
@@ -31,14 +27,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bell::Bell;
 use desk::Desk;
 pub use server::serve;
 use slab::Slab;
-use timers::Timers;
 use uuid::Uuid;
 
-use crate::{api, config, http, mailbox::TransactionId, memory::Account};
+use crate::{
+    api, config, http,
+    mailbox::TransactionId,
+    memory::Account,
+    runtime::{Bell, Timers},
+};
 
 /// What the connections of one thread have in common.
 struct Worker {

@@ -4,16 +4,15 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use super::{
     Worker,
-    bell::Bell,
     cargo::{Cargo, Load},
     desk::Errand,
     exchange::Written,
-    timers::Tick,
 };
 use crate::{
     api,
     http::{ContentType, Frame, encode_chunk, encode_last_chunk, encode_stream_head},
     mailbox::{LeaseId, LeaseKind, Op, Pop, Refusal, Reply, TransactionId},
+    runtime::{Bell, Tick},
 };
 
 /// Messages of a reliable subscription whose time is watched. It does not learn of acks, so these may long be settled;

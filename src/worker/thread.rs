@@ -14,10 +14,11 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use slab::Slab;
 use tracing::{error, warn};
 
-use super::{Date, Shared, Worker, bell::Bell, desk::Desk, listener, timers::Timers, watch::Watch};
+use super::{Date, Shared, Worker, desk::Desk, listener};
 use crate::{
     api, config, http,
     mailbox::Realm,
+    runtime::{self, Bell, Timers, Watch},
     store::{Inbox, Store},
     vital::{self, Vital},
 };
@@ -153,7 +154,7 @@ where
     F: FnOnce(Rc<Worker>) -> T + 'static,
     T: Future<Output = io::Result<()>> + 'static,
 {
-    monoio::spawn(async move {
+    runtime::spawn(async move {
         if let Err(error) = task(worker).await {
             // Nobody would be woken any more: better to be started anew, with nothing lost.
             error!(%error, "a worker cannot go on");

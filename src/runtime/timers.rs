@@ -14,14 +14,15 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::{bell::Bell, watch::Watch};
+use super::{Bell, Watch};
 
 /// A time of this thread in milliseconds since it started; unlike the time of day it never steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tick(u64);
+pub struct Tick(u64);
 
 impl Tick {
-    pub(super) fn plus(self, duration: Duration) -> Self {
+    /// So much later.
+    pub fn plus(self, duration: Duration) -> Self {
         Self(
             self.0
                 .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
@@ -31,9 +32,10 @@ impl Tick {
 
 /// A connection's place among the deadlines; at most one for each connection.
 #[derive(Default)]
-pub(super) struct Alarm(Option<(Tick, u64)>);
+pub struct Alarm(Option<(Tick, u64)>);
 
-pub(super) struct Timers {
+/// The deadlines of one thread.
+pub struct Timers {
     started: Instant,
     alarms: RefCell<BTreeMap<(Tick, u64), Rc<Bell>>>,
     next_serial: Cell<u64>,
@@ -43,7 +45,8 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) fn new() -> io::Result<Self> {
+    /// No deadlines yet; fails only where the process is out of file descriptors.
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Self {
             started: Instant::now(),
@@ -54,14 +57,15 @@ impl Timers {
         })
     }
 
-    pub(super) fn now(&self) -> Tick {
+    /// The time of this thread.
+    pub fn now(&self) -> Tick {
         // A u64 of milliseconds lasts longer than any process.
         Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Makes sure that `bell` rings at `deadline` or before. A deadline that moves back keeps its earlier alarm, so
     /// a busy connection whose deadline moves on with each request touches the tree once in a long while.
-    pub(super) fn ring_by(&self, alarm: &mut Alarm, deadline: Tick, bell: &Rc<Bell>) {
+    pub fn ring_by(&self, alarm: &mut Alarm, deadline: Tick, bell: &Rc<Bell>) {
         if alarm.0.is_some_and(|(at, _)| at <= deadline) {
             return;
         }
@@ -76,7 +80,7 @@ impl Timers {
     }
 
     /// To be called when the bell rang: an alarm that went off is no longer set.
-    pub(super) fn note_ring(&self, alarm: &mut Alarm) {
+    pub fn note_ring(&self, alarm: &mut Alarm) {
         if alarm
             .0
             .is_some_and(|key| !self.alarms.borrow().contains_key(&key))
@@ -85,21 +89,22 @@ impl Timers {
         }
     }
 
-    pub(super) fn clear(&self, alarm: &mut Alarm) {
+    /// Takes an alarm back.
+    pub fn clear(&self, alarm: &mut Alarm) {
         if let Some(key) = alarm.0.take() {
             self.alarms.borrow_mut().remove(&key);
         }
     }
 
     /// Waits on its own account, for tasks that are no connections.
-    pub(super) async fn sleep(&self, duration: Duration) {
+    pub async fn sleep(&self, duration: Duration) {
         let bell = Rc::new(Bell::default());
         self.ring_by(&mut Alarm::default(), self.now().plus(duration), &bell);
         bell.rung().await;
     }
 
     /// Rings what falls due, for ever. A task of its own.
-    pub(super) async fn run(&self) -> io::Result<()> {
+    pub async fn run(&self) -> io::Result<()> {
         let watch = Watch::new(self.timer.try_clone()?)?;
         loop {
             watch.readable().await?;

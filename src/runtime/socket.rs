@@ -16,13 +16,14 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 /// A rest of fewer bytes than these is copied, so that the buffer can be used again.
 const COPIED_MAX: usize = 256 << 10;
 
-pub(super) struct Socket {
+/// A connected socket.
+pub struct Socket {
     stream: TcpStream,
 }
 
 impl Socket {
     /// Takes over an accepted connection, which must not block.
-    pub(super) fn new(accepted: OwnedFd) -> io::Result<Self> {
+    pub fn new(accepted: OwnedFd) -> io::Result<Self> {
         let stream = TcpStream::from_std(StdTcpStream::from(accepted))?;
         Ok(Self { stream })
     }
@@ -37,23 +38,23 @@ impl Socket {
     }
 
     /// Resolves when there is something to read, the end of the stream included.
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub async fn readable(&self) -> io::Result<()> {
         self.stream.readable(false).await
     }
 
     /// Resolves when there is room to write.
-    pub(super) async fn writable(&self) -> io::Result<()> {
+    pub async fn writable(&self) -> io::Result<()> {
         self.stream.writable(false).await
     }
 
     /// Reads what is there: `WouldBlock` if nothing, 0 at the end of the stream.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (count, _) = rustix::net::recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
         Ok(count)
     }
 
     /// Whether the client has closed its side or is gone altogether, with nothing left to read before that.
-    pub(super) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         let mut byte = [0];
         let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
         match rustix::net::recv(self.descriptor(), &mut byte[..], flags) {
@@ -63,7 +64,7 @@ impl Socket {
     }
 
     /// Writes what there is room for; how much that was.
-    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         match rustix::net::send(self.descriptor(), bytes, flags).map_err(io::Error::from) {
             Err(error) if is_temporary(&error) => Ok(0),
@@ -72,7 +73,7 @@ impl Socket {
     }
 
     /// Writes what there is room for; what is left. A large rest takes the buffer with it rather than be copied.
-    pub(super) fn send_from(&self, buffer: &mut Vec<u8>) -> io::Result<Bytes> {
+    pub fn send_from(&self, buffer: &mut Vec<u8>) -> io::Result<Bytes> {
         let sent = self.send(buffer)?;
         let rest = buffer.get(sent..).unwrap_or_default();
         if rest.len() < COPIED_MAX {
@@ -84,13 +85,13 @@ impl Socket {
     }
 
     /// Says that nothing more will be written. A client that is gone already does not mind.
-    pub(super) fn finish_writing(&self) {
+    pub fn finish_writing(&self) {
         let _ = rustix::net::shutdown(self.descriptor(), Shutdown::Write);
     }
 }
 
 /// Whether there is nothing wrong: it is only not the time for it.
-pub(super) fn is_temporary(error: &io::Error) -> bool {
+pub fn is_temporary(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted

@@ -8,13 +8,14 @@ use std::{
 /// Rung when a reply has come, a deadline has passed or the server drains. It says only that something is to be
 /// looked at; the connection looks at everything.
 #[derive(Default)]
-pub(super) struct Bell {
+pub struct Bell {
     rung: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
 
 impl Bell {
-    pub(super) fn ring(&self) {
+    /// Wakes who waits for it; if nobody does, the next who comes.
+    pub fn ring(&self) {
         self.rung.set(true);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -22,7 +23,7 @@ impl Bell {
     }
 
     /// Ready once for any number of rings.
-    pub(super) fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
+    pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
         if self.rung.replace(false) {
             return Poll::Ready(());
         }
@@ -35,7 +36,8 @@ impl Bell {
         Poll::Pending
     }
 
-    pub(super) async fn rung(&self) {
+    /// Waits for a ring.
+    pub async fn rung(&self) {
         std::future::poll_fn(|context| self.poll_rung(context)).await;
     }
 }
