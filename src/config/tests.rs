@@ -63,8 +63,10 @@ fn every_kind_of_value_may_come_from_the_environment() {
     assert_eq!(config.store.path, Path::new("/srv/popbox"));
     assert_eq!(config.store.durability, Durability::Interval);
     assert_eq!(config.store.cache, Size::from_gibibytes(1));
-    assert_eq!(config.redis.queues, ["redis://a:1/0", "redis://b:2/0"]);
-    assert_eq!(config.redis.transactions, ["redis://c:3/0"]);
+    let address = |text: &str| text.parse::<RedisAddress>().unwrap();
+    let queues = ["redis://a:1/0", "redis://b:2/0"].map(address);
+    assert_eq!(config.redis.queues, queues);
+    assert_eq!(config.redis.transactions, [address("redis://c:3/0")]);
     assert!(config.log.access);
     assert_eq!(config.log.format, LogFormat::Json);
 }
@@ -123,11 +125,11 @@ fn a_fault_names_key_value_and_what_is_allowed() {
         ),
         (
             "redis.queues = []",
-            "redis.queues = []: expected a list of addresses that begin with redis://, at least one",
+            "redis.queues = []: expected a list of addresses redis://[[user]:password@]host[:port][/database], at least one",
         ),
         (
             "redis.transactions = [\"http://a\"]",
-            "redis.transactions = [\"http://a\"]: expected a list of addresses that begin with redis://",
+            "redis.transactions = [\"http://a\"]: expected a list of addresses redis://[[user]:password@]host[:port][/database]",
         ),
         (
             "log.colour = 1",
