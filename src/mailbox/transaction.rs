@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{GroupName, QueueName};
+use super::{GroupName, QueueName, UnixMillis};
 
 /// Names a transaction everywhere: a UUID, version 4 for those made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,6 +104,23 @@ pub enum Expiration {
     At(u32),
     /// So long after it can first be delivered.
     After(Duration),
+}
+
+/// The latest end of a transaction, in seconds since 1970; the contract with clients sets it.
+const EXPIRATION_MAX: u64 = 2_147_483_647;
+
+impl Expiration {
+    /// The second in which a transaction ends that can first be delivered at `starts_at`.
+    pub fn second(self, starts_at: UnixMillis) -> u32 {
+        match self {
+            Self::At(second) => second,
+            Self::After(life) => {
+                let second = starts_at.plus(life).0.div_ceil(1000).min(EXPIRATION_MAX);
+                // The maximum is below that of u32.
+                u32::try_from(second).unwrap_or(u32::MAX)
+            }
+        }
+    }
 }
 
 /// The content of a transaction, which its queues only refer to.

@@ -2,7 +2,6 @@
 
 use super::{
     Change, Delivery, Engine, Header, Output, Progress, TransactionId, UnixMillis, Update,
-    expiration_second,
 };
 
 impl Engine {
@@ -26,7 +25,7 @@ impl Engine {
         if let Some(expiration) = update.expiration {
             let starts_at = transaction.due.unwrap_or(now);
             let before = transaction.expires_at;
-            transaction.expires_at = expiration_second(expiration, starts_at);
+            transaction.expires_at = expiration.second(starts_at);
             self.schedule
                 .move_expiry(before, transaction.expires_at, id);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Change, Delivery, Engine, EngineReply, Header, Output, Progress, Push, QueueIndex, QueueName,
-    RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, expiration_second, is_over,
+    RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
 };
 
 impl Engine {
@@ -12,7 +12,7 @@ impl Engine {
             Err(refusal) => return Reply::Refused(refusal),
         };
         let starts_at = now.plus(push.delay);
-        let expires_at = expiration_second(push.expiration, starts_at);
+        let expires_at = push.expiration.second(starts_at);
         if is_over(expires_at, now) || self.transactions.get(push.id).is_some() {
             // Over before it began, or a repeat of a push that has been taken in: there is nothing to do.
             return Reply::Done;

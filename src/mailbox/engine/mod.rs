@@ -35,8 +35,8 @@ use schedule::Schedule;
 use transactions::{Delivery, Progress, Transaction, TransactionTable};
 
 use super::{
-    AckItem, Expiration, GroupChange, GroupName, Handout, LeaseId, LeaseKind, Limits, Message, Op,
-    Pop, Push, QueueInfo, QueueName, Refusal, Reply, State, Ticket, TransactionId, TransactionView,
+    AckItem, GroupChange, GroupName, Handout, LeaseId, LeaseKind, Limits, Message, Op, Pop, Push,
+    QueueInfo, QueueName, Refusal, Reply, State, Ticket, TransactionId, TransactionView,
     UnixMillis, Update,
 };
 
@@ -61,9 +61,6 @@ const DUE_AT_ONCE_MAX: usize = 1000;
 
 /// The shortest lease.
 const LEASE_MIN: std::time::Duration = std::time::Duration::from_millis(1);
-
-/// The latest end of a transaction, in seconds since 1970; the contract with clients sets it.
-const EXPIRATION_MAX: u64 = 2_147_483_647;
 
 /// All queues, transactions and groups of one store.
 #[derive(Debug)]
@@ -262,15 +259,4 @@ impl Engine {
 /// Whether a transaction that ends at that second is over.
 fn is_over(expires_at: u32, now: UnixMillis) -> bool {
     u64::from(expires_at) * 1000 <= now.0
-}
-
-fn expiration_second(expiration: Expiration, starts_at: UnixMillis) -> u32 {
-    match expiration {
-        Expiration::At(second) => second,
-        Expiration::After(life) => {
-            let second = starts_at.plus(life).0.div_ceil(1000).min(EXPIRATION_MAX);
-            // The maximum is below that of u32.
-            u32::try_from(second).unwrap_or(u32::MAX)
-        }
-    }
 }

@@ -10,7 +10,7 @@ mod waiting;
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{super::Realm, *};
-use crate::mailbox::{Priority, Record, Tenant};
+use crate::mailbox::{Expiration, Priority, Record, Tenant};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
