@@ -13,7 +13,26 @@ pub use socket::{Socket, is_temporary};
 pub use timers::{Alarm, Tick, Timers};
 pub use watch::Watch;
 
+use std::io;
+
+use monoio::{LegacyDriver, Runtime, RuntimeBuilder};
+
 /// Runs a task on this thread, beside the others.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
     monoio::spawn(task);
+}
+
+/// A runtime for a thread that has little to wait for.
+pub struct Alone(Runtime<LegacyDriver>);
+
+impl Alone {
+    /// A runtime on this thread; fails only where the process is out of file descriptors.
+    pub fn new() -> io::Result<Self> {
+        RuntimeBuilder::<LegacyDriver>::new().build().map(Self)
+    }
+
+    /// Runs until the task ends. What it has spawned goes on with the next.
+    pub fn block_on<T>(&mut self, task: impl Future<Output = T>) -> T {
+        self.0.block_on(task)
+    }
 }

@@ -4,17 +4,27 @@
 //! readiness loses nothing when it is dropped, holds no buffer, and lets one buffer serve all connections of a thread.
 
 use std::{
+    future::poll_fn,
     io, mem,
-    net::TcpStream as StdTcpStream,
+    net::{SocketAddr, TcpStream as StdTcpStream},
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    pin::pin,
+    task::Poll,
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use monoio::net::TcpStream;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt::socket_error};
+use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+
+use super::Timers;
 
 /// A rest of fewer bytes than these is copied, so that the buffer can be used again.
 const COPIED_MAX: usize = 256 << 10;
+
+/// A server that we are connected to is asked whether it is still there after so long without a word.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// A connected socket.
 pub struct Socket {
@@ -26,6 +36,43 @@ impl Socket {
     pub fn new(accepted: OwnedFd) -> io::Result<Self> {
         let stream = TcpStream::from_std(StdTcpStream::from(accepted))?;
         Ok(Self { stream })
+    }
+
+    /// Connects, unless that takes longer than `patience`.
+    pub async fn connect(
+        address: SocketAddr,
+        timers: &Timers,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let raw = RawSocket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
+        raw.set_tcp_nodelay(true)?;
+        let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
+        raw.set_tcp_keepalive(&keepalive)?;
+        match raw.connect(&address.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        let socket = Self::new(raw.into())?;
+        socket.connected(timers, patience).await?;
+        Ok(socket)
+    }
+
+    async fn connected(&self, timers: &Timers, patience: Duration) -> io::Result<()> {
+        let mut writable = pin!(self.writable());
+        let mut late = pin!(timers.sleep(patience));
+        poll_fn(|context| {
+            if let Poll::Ready(ready) = writable.as_mut().poll(context) {
+                return Poll::Ready(ready);
+            }
+            let late = late.as_mut().poll(context);
+            late.map(|()| Err(io::ErrorKind::TimedOut.into()))
+        })
+        .await?;
+        Ok(socket_error(self.descriptor())??)
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

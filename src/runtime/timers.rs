@@ -21,7 +21,13 @@ use super::{Bell, Watch};
 pub struct Tick(u64);
 
 impl Tick {
+    /// How long ago `earlier` was.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// So much later.
+    #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(
             self.0
@@ -33,6 +39,18 @@ impl Tick {
 /// A connection's place among the deadlines; at most one for each connection.
 #[derive(Default)]
 pub struct Alarm(Option<(Tick, u64)>);
+
+/// An alarm of a sleep, which may be dropped before it is over.
+struct Set<'timers> {
+    timers: &'timers Timers,
+    alarm: Alarm,
+}
+
+impl Drop for Set<'_> {
+    fn drop(&mut self) {
+        self.timers.clear(&mut self.alarm);
+    }
+}
 
 /// The deadlines of one thread.
 pub struct Timers {
@@ -99,7 +117,11 @@ impl Timers {
     /// Waits on its own account, for tasks that are no connections.
     pub async fn sleep(&self, duration: Duration) {
         let bell = Rc::new(Bell::default());
-        self.ring_by(&mut Alarm::default(), self.now().plus(duration), &bell);
+        let mut set = Set {
+            timers: self,
+            alarm: Alarm::default(),
+        };
+        self.ring_by(&mut set.alarm, self.now().plus(duration), &bell);
         bell.rung().await;
     }
 
