@@ -23,7 +23,7 @@ mod settle;
 mod transactions;
 
 #[cfg(test)]
-mod model_test;
+pub(crate) mod model_test;
 #[cfg(test)]
 mod tests;
 

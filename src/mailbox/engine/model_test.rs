@@ -1,4 +1,4 @@
-//! Random histories, through the model and a system under test at once; every answer is compared.
+//! Random histories, through the model and systems under test at once; every answer is compared.
 //!
 //! `POPBOX_SEEDS=n` runs the seeds 0 to n − 1; `POPBOX_SEED=n` replays one and prints its steps.
 
@@ -9,10 +9,12 @@ mod subject;
 
 use std::collections::{HashMap, HashSet};
 
-use generator::{Dice, Held, Scene, Step};
+use generator::{Held, Scene, Step};
 use ledger::Ledger;
-use model::{Model, Replies};
-use subject::{Kept, Subject};
+
+pub(crate) use generator::Dice;
+pub(crate) use model::{Model, Replies};
+pub(crate) use subject::{Kept, Subject};
 
 use super::super::{
     Handout, LeaseId, Limits, Op, QueueName, Refusal, Reply, Ticket, TransactionId, UnixMillis,
@@ -21,24 +23,47 @@ use super::super::{
 /// So many that a build without optimization takes ten seconds or so.
 const SEEDS: u64 = 2000;
 const STEPS: usize = 150;
-const START: UnixMillis = UnixMillis(1_800_000_000_250);
+
+/// Years from now, so that what has a real clock of its own does not interfere.
+pub(crate) const START: UnixMillis = UnixMillis(2_100_000_000_250);
 
 /// Longer than anything in a history lasts.
-const EVER: u64 = 10 * 86_400_000;
+pub(crate) const EVER: u64 = 10 * 86_400_000;
+
+/// The worker of every ticket.
+pub(crate) const ASKER: u16 = 1;
+
+/// Where what is under test keeps its state, which tells what becomes of it in a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In the process: hand-outs whose answers were not written yet are known to be void after a crash.
+    Process,
+    /// In servers that others use as well: all leases run on after a crash. The servers' own memory is the limit of
+    /// what they keep, not a number of things.
+    Servers,
+}
 
 #[test]
 fn engine_answers_as_the_model_does() {
+    each_seed(SEEDS, |seed, is_told| {
+        let subjects =
+            |limits| -> Vec<Box<dyn Subject>> { vec![Box::new(Kept::new(limits, Home::Process))] };
+        History::new(seed, is_told, Home::Process, subjects).run();
+    });
+}
+
+/// Runs so many seeds, or those that the environment asks for. A seed to be told step by step comes with true.
+pub(crate) fn each_seed(seeds: u64, run: impl Fn(u64, bool)) {
     let number = |name| {
         std::env::var(name)
             .ok()
             .map(|it| it.parse::<u64>().unwrap())
     };
-    let run = |seed, is_told| History::new(seed, is_told, Kept::new).run();
     if let Some(seed) = number("POPBOX_SEED") {
         run(seed, true);
         return;
     }
-    for seed in 0..number("POPBOX_SEEDS").unwrap_or(SEEDS) {
+    for seed in 0..number("POPBOX_SEEDS").unwrap_or(seeds) {
         let unlucky = SeedOnPanic(seed);
         run(seed, false);
         drop(unlucky);
@@ -56,44 +81,59 @@ impl Drop for SeedOnPanic {
     }
 }
 
-struct History<S> {
+pub(crate) struct History {
+    home: Home,
     dice: Dice,
     scene: Scene,
     now: UnixMillis,
     model: Model,
-    subject: S,
-    ledger: Ledger,
+    tested: Vec<Tested>,
     /// Hand-outs since the last restart, by the model's leases.
     held: Vec<Held>,
-    /// The subject's lease for each of the model's.
-    leases: HashMap<LeaseId, LeaseId>,
     /// Operations that have no reply yet, and the queues of those that are pops.
     open: HashMap<Ticket, Option<QueueName>>,
     tickets: u64,
     is_told: bool,
 }
 
-impl<S: Subject> History<S> {
-    fn new(seed: u64, is_told: bool, subject: impl Fn(Limits) -> S) -> Self {
+/// A system under test, and what is known of it.
+struct Tested {
+    subject: Box<dyn Subject>,
+    ledger: Ledger,
+    /// Its lease for each of the model's. Two queues may have the same one.
+    leases: HashMap<(QueueName, LeaseId), LeaseId>,
+}
+
+impl History {
+    pub(crate) fn new(
+        seed: u64,
+        is_told: bool,
+        home: Home,
+        subjects: impl FnOnce(Limits) -> Vec<Box<dyn Subject>>,
+    ) -> Self {
         let mut dice = Dice::new(seed);
-        let scene = Scene::new(&mut dice);
+        let scene = Scene::new(&mut dice, home);
         let limits = scene.limits;
+        let tested = subjects(limits).into_iter().map(|subject| Tested {
+            subject,
+            ledger: Ledger::default(),
+            leases: HashMap::new(),
+        });
         Self {
+            home,
             dice,
             scene,
             now: START,
             model: Model::new(limits),
-            subject: subject(limits),
-            ledger: Ledger::default(),
+            tested: tested.collect(),
             held: Vec::new(),
-            leases: HashMap::new(),
             open: HashMap::new(),
             tickets: 0,
             is_told,
         }
     }
 
-    fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         if self.is_told {
             eprintln!("{:?}", self.scene.limits);
         }
@@ -127,12 +167,16 @@ impl<S: Subject> History<S> {
         self.look();
     }
 
-    fn op(&mut self, op: &Op) {
+    fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
-        let ticket = Ticket {
-            worker: 1,
+        Ticket {
+            worker: ASKER,
             number: self.tickets,
-        };
+        }
+    }
+
+    fn op(&mut self, op: &Op) {
+        let ticket = self.ticket();
         let has_reply = !matches!(op, Op::CancelPop { .. } | Op::Settle { .. });
         if has_reply {
             let queue = match op {
@@ -141,23 +185,26 @@ impl<S: Subject> History<S> {
             };
             self.open.insert(ticket, queue);
         }
-        self.ledger.asked(self.now, ticket, op);
+        for it in &mut self.tested {
+            it.ledger.asked(self.now, ticket, op);
+        }
         let before = self.births();
         let expected = self.model.apply(self.now, ticket, op.clone());
         let after = self.births();
-        if let Op::Push(push) = op
-            && after.iter().any(|it| !before.contains(it))
-        {
-            let is_delayed = !push.delay.is_zero();
-            self.ledger.born(push.id, push.priority, is_delayed);
-        }
-        let mut asked = op.clone();
-        if let Op::Settle { lease, .. } | Op::Release { lease, .. } = &mut asked {
-            *lease = self.leases.get(lease).copied().unwrap_or(*lease);
-        }
-        let got = self.subject.apply(self.now, ticket, asked.clone());
-        self.compare(expected, &got);
-        self.ledger.answered(self.now, Some((ticket, &asked)), &got);
+        let is_born = after.iter().any(|it| !before.contains(it));
+        let now = self.now;
+        let ask = |tested: &mut Tested| {
+            if let Op::Push(push) = op
+                && is_born
+            {
+                let is_delayed = !push.delay.is_zero();
+                tested.ledger.born(push.id, push.priority, is_delayed);
+            }
+            let asked = tested.named(op);
+            let got = tested.subject.apply(now, ticket, asked.clone());
+            (Some(asked), got)
+        };
+        self.compare(&expected, ticket, ask);
         self.note_ends(&before);
         if has_reply && !matches!(op, Op::Pop(_)) {
             assert!(!self.open.contains_key(&ticket), "no reply to {op:?}");
@@ -175,7 +222,9 @@ impl<S: Subject> History<S> {
     fn note_ends(&mut self, before: &[(TransactionId, u64)]) {
         for (id, _) in before {
             if !self.model.entries.iter().any(|it| it.id == *id) {
-                self.ledger.gone(*id);
+                for it in &mut self.tested {
+                    it.ledger.gone(*id);
+                }
             }
         }
     }
@@ -183,92 +232,121 @@ impl<S: Subject> History<S> {
     fn advance(&mut self) {
         let before = self.births();
         let expected = self.model.advance(self.now);
-        let got = self.subject.advance(self.now);
-        self.compare(expected, &got);
-        self.ledger.answered(self.now, None, &got);
+        let now = self.now;
+        // Nobody asked.
+        let ticket = Ticket {
+            worker: 0,
+            number: 0,
+        };
+        self.compare(&expected, ticket, |it| (None, it.subject.advance(now)));
         self.note_ends(&before);
-        self.subject.check(&self.model, self.now);
+        for it in &mut self.tested {
+            it.subject.check(&self.model, self.now);
+        }
     }
 
     fn restart(&mut self) {
-        self.model.restart();
-        self.subject.restart();
-        self.ledger.restarted();
+        self.model.restart(self.home);
+        for it in &mut self.tested {
+            it.subject.restart();
+            it.ledger.restarted(self.home);
+            it.leases.clear();
+        }
         self.open.clear();
         self.held.clear();
-        self.leases.clear();
     }
 
     /// Looks at everything that can be looked at.
     fn look(&mut self) {
         self.advance();
+        let mut looks = Vec::new();
         for queue in self.scene.queues.clone() {
-            self.op(&Op::DescribeQueue(queue.clone()));
-            self.op(&Op::Peek {
+            looks.push(Op::DescribeQueue(queue.clone()));
+            looks.push(Op::Peek {
                 queue,
                 count_max: 1000,
                 bytes_max: usize::MAX,
             });
         }
         let queue = self.dice.pick(&self.scene.queues);
-        let peek = Op::Peek {
+        looks.push(Op::Peek {
             queue,
             count_max: self.dice.pick(&[0, 1, 2]),
             bytes_max: self.dice.pick(&[0, 10, 20]),
-        };
-        self.op(&peek);
+        });
         for id in self.scene.ids.clone() {
             let transaction = Op::Transaction(id);
             let states = Op::States(id);
-            let look = self.dice.pick(&[transaction, states]);
-            self.op(&look);
+            looks.push(self.dice.pick(&[transaction, states]));
         }
         let group = self.dice.pick(&self.scene.groups);
-        self.op(&Op::Group(group));
+        looks.push(Op::Group(group));
+        self.look_by(looks);
     }
 
-    /// Compares replies and learns the leases of the hand-outs among them.
-    fn compare(&mut self, mut expected: Replies, got: &Replies) {
-        expected.sort_by_key(|it| it.0);
-        let mut sorted = got.clone();
-        sorted.sort_by_key(|it| it.0);
-        let tickets = |replies: &Replies| replies.iter().map(|it| it.0).collect::<Vec<_>>();
-        assert_eq!(
-            tickets(&expected),
-            tickets(&sorted),
-            "{expected:?}\n{got:?}"
-        );
-        for ((ticket, mut expected), (_, mut got)) in expected.into_iter().zip(sorted) {
-            let asked = self.open.remove(&ticket).expect("one reply each");
-            if let (Reply::Messages(model), Reply::Messages(subject)) = (&expected, &mut got) {
-                if let Some(queue) = asked
-                    && !model.messages.is_empty()
-                {
-                    self.learn(queue, model, subject);
-                }
-                // Peeks and empty hand-outs have leases of no meaning.
-                subject.lease = model.lease;
-            }
-            if self.scene.limits.queues_max < 100 {
-                forget_last_pop(&mut expected);
-                forget_last_pop(&mut got);
-            }
-            let is_full = |reply: &Reply| matches!(reply, Reply::Refused(Refusal::Full(_)));
-            if !(is_full(&expected) && is_full(&got)) {
-                assert_eq!(expected, got, "expected and got, of {ticket:?}");
+    /// Looks that change nothing, and may so be asked all at once.
+    fn look_by(&mut self, looks: Vec<Op>) {
+        let looks: Vec<(Ticket, Op)> = looks.into_iter().map(|op| (self.ticket(), op)).collect();
+        let mut expected = Vec::new();
+        for (ticket, op) in &looks {
+            expected.extend(self.model.apply(self.now, *ticket, op.clone()));
+        }
+        for tested in &mut self.tested {
+            let mut got = tested.subject.look(self.now, looks.clone());
+            got.sort_by_key(|it| it.0);
+            assert_eq!(tickets(&expected), tickets(&got), "one reply each");
+            for (index, (ticket, op)) in looks.iter().enumerate() {
+                let alone = vec![got[index].clone()];
+                tested
+                    .ledger
+                    .answered(self.now, Some((*ticket, op)), &alone);
+                tested.same(&self.model, self.now, &expected[index].1, &got[index].1);
             }
         }
     }
 
-    fn learn(&mut self, queue: QueueName, model: &Handout, subject: &Handout) {
-        let is_new = !self.leases.values().any(|&it| it == subject.lease);
-        assert!(is_new, "{:?} is taken", subject.lease);
-        self.leases.insert(model.lease, subject.lease);
-        self.held.push(Held {
-            queue,
-            lease: model.lease,
-            ids: model.messages.iter().map(|it| it.id).collect(),
-        });
+    /// Compares what `ask` gets from each with what is expected, and learns the leases of the hand-outs in it.
+    fn compare(
+        &mut self,
+        expected: &Replies,
+        ticket: Ticket,
+        ask: impl Fn(&mut Tested) -> (Option<Op>, Replies),
+    ) {
+        let mut expected = expected.clone();
+        expected.sort_by_key(|it| it.0);
+        for tested in &mut self.tested {
+            let (asked, got) = ask(tested);
+            let mut sorted = got.clone();
+            sorted.sort_by_key(|it| it.0);
+            assert_eq!(
+                tickets(&expected),
+                tickets(&sorted),
+                "{expected:?}\n{got:?}"
+            );
+            for ((ticket, expected), (_, got)) in expected.iter().zip(&sorted) {
+                if let (Reply::Messages(model), Reply::Messages(subject)) = (expected, got)
+                    && let Some(queue) = self.open.get(ticket).expect("one reply each")
+                    && !model.messages.is_empty()
+                {
+                    tested.learn(queue, model, subject);
+                }
+                tested.same(&self.model, self.now, expected, got);
+            }
+            let asked = asked.as_ref().map(|op| (ticket, op));
+            tested.ledger.answered(self.now, asked, &got);
+        }
+        for (ticket, reply) in &expected {
+            let queue = self.open.remove(ticket).expect("one reply each");
+            if let (Reply::Messages(handout), Some(queue)) = (reply, queue)
+                && !handout.messages.is_empty()
+            {
+                self.held.push(Held {
+                    queue,
+                    lease: handout.lease,
+                    ids: handout.messages.iter().map(|it| it.id).collect(),
+                });
+            }
+        }
     }
 
     /// After everything has ended nothing is left.
@@ -287,9 +365,44 @@ impl<S: Subject> History<S> {
     }
 }
 
-/// Which of two equally idle queues a full table forgets is nobody's business.
-fn forget_last_pop(reply: &mut Reply) {
-    if let Reply::Queue(info) = reply {
-        info.last_pop = None;
+impl Tested {
+    /// An operation with the lease that it has here.
+    fn named(&self, op: &Op) -> Op {
+        let mut op = op.clone();
+        if let Op::Settle { queue, lease, .. } | Op::Release { queue, lease, .. } = &mut op {
+            let own = self.leases.get(&(queue.clone(), *lease));
+            *lease = own.copied().unwrap_or(*lease);
+        }
+        op
     }
+
+    fn learn(&mut self, queue: &QueueName, model: &Handout, subject: &Handout) {
+        let mut known = self.leases.iter();
+        let taken = known.find(|(it, lease)| it.0 == *queue && **lease == subject.lease);
+        assert_eq!(taken, None, "{:?} is taken", subject.lease);
+        self.leases
+            .insert((queue.clone(), model.lease), subject.lease);
+    }
+
+    /// The two replies are the same but for what may differ.
+    fn same(&self, model: &Model, now: UnixMillis, expected: &Reply, got: &Reply) {
+        let (mut expected, mut got) = (expected.clone(), got.clone());
+        match (&mut expected, &mut got) {
+            // Those of the subject are its own, and those of peeks and empty hand-outs have no meaning.
+            (Reply::Messages(expected), Reply::Messages(got)) => got.lease = expected.lease,
+            (Reply::Queue(expected), Reply::Queue(got)) => {
+                let last_pop = expected.last_pop.xor(got.last_pop);
+                if last_pop.is_some_and(|second| self.subject.may_forget(model, now, second)) {
+                    expected.last_pop = got.last_pop;
+                }
+            }
+            (Reply::Refused(Refusal::Full(_)), Reply::Refused(Refusal::Full(_))) => return,
+            _ => {}
+        }
+        assert_eq!(expected, got, "expected and got");
+    }
+}
+
+fn tickets(replies: &Replies) -> Vec<Ticket> {
+    replies.iter().map(|it| it.0).collect()
 }

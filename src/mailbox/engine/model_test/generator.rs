@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Home;
 use crate::mailbox::{
     AckItem, Expiration, GroupChange, GroupName, LeaseId, LeaseKind, Limits, Op, Pop, Priority,
     Push, QueueName, Realm, Record, Tenant, Ticket, TransactionId, UnixMillis, Update,
 };
 
 /// A sequence that its seed determines (splitmix64).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -24,15 +25,15 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub(super) fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    pub(super) fn pick<T: Clone>(&mut self, among: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, among: &[T]) -> T {
         let len = u64::try_from(among.len()).unwrap();
         among[usize::try_from(self.below(len)).unwrap()].clone()
     }
@@ -54,6 +55,7 @@ pub(super) struct Held {
 
 /// What a history is made of.
 pub(super) struct Scene {
+    home: Home,
     pub(super) queues: Vec<QueueName>,
     pub(super) ids: Vec<TransactionId>,
     pub(super) groups: Vec<GroupName>,
@@ -72,7 +74,7 @@ pub(super) enum Step {
 }
 
 impl Scene {
-    pub(super) fn new(dice: &mut Dice) -> Self {
+    pub(super) fn new(dice: &mut Dice, home: Home) -> Self {
         let members: Vec<Box<str>> = ["a", "b", "c"].map(Into::into).into();
         let tenants = [Tenant(None), Tenant(Some("org".into()))];
         let queue = |tenant: &Tenant, id: &str| QueueName::new(Realm::Plain, tenant.clone(), id);
@@ -88,7 +90,7 @@ impl Scene {
                 usual
             }
         };
-        let limits = Limits {
+        let mut limits = Limits {
             queues_per_transaction_max: tight(1000, &[1, 2, 3]),
             transactions_max: tight(1000, &[2, 4, 6]),
             queues_max: tight(1000, &[1, 2, 3]),
@@ -96,7 +98,12 @@ impl Scene {
             queue_retention: Duration::from_millis(dice.pick(&[1500, 60_000, 86_400_000])),
             listed_messages_max: dice.pick(&[1, 2, 1000]),
         };
+        if home == Home::Servers {
+            (limits.transactions_max, limits.queues_max) = (1000, 1000);
+            limits.groups_max = 1000;
+        }
         Self {
+            home,
             queues: vec![
                 queue(&tenants[0], "a"),
                 queue(&tenants[0], "b"),
@@ -124,7 +131,7 @@ impl Scene {
         waiting: &[(Ticket, Pop)],
     ) -> Step {
         match dice.below(100) {
-            0..18 => Step::Clock(clock(dice, now, next_event)),
+            0..18 => Step::Clock(self.clock(dice, now, next_event)),
             18..20 => Step::Restart,
             20..42 => Step::Op(Op::Push(Box::new(self.push(dice, now)))),
             42..62 => Step::Op(Op::Pop(self.pop(dice))),
@@ -195,7 +202,7 @@ impl Scene {
     fn cancel(&self, dice: &mut Dice, waiting: &[(Ticket, Pop)]) -> Op {
         let never = Ticket {
             worker: 9,
-            number: 9,
+            number: u64::MAX,
         };
         let (queue, ticket) = if waiting.is_empty() {
             (dice.pick(&self.queues), never)
@@ -287,19 +294,26 @@ impl Scene {
             _ => Op::RemoveGroup(name),
         }
     }
-}
 
-/// Another time: near, at or beside the next thing that falls due, far, or a little earlier.
-fn clock(dice: &mut Dice, now: UnixMillis, next_event: Option<UnixMillis>) -> UnixMillis {
-    let next_second = (now.seconds() + 1) * 1000;
-    match dice.below(100) {
-        0..25 => UnixMillis(now.0 + dice.below(20)),
-        25..45 => UnixMillis(now.0 + 300 + dice.below(1200)),
-        45..60 => UnixMillis(next_second),
-        60..80 => next_event.unwrap_or(now).max(now),
-        80..88 => UnixMillis(next_event.unwrap_or(now).0 - 1).max(now),
-        88..94 => UnixMillis(now.0 + 5_000 + dice.below(10_000)),
-        94..96 => UnixMillis(now.0 + 7_200_000),
-        _ => UnixMillis(now.0 - dice.below(30)),
+    /// Another time: near, at or beside the next thing that falls due, far, or a little earlier.
+    fn clock(
+        &self,
+        dice: &mut Dice,
+        now: UnixMillis,
+        next_event: Option<UnixMillis>,
+    ) -> UnixMillis {
+        let next_second = (now.seconds() + 1) * 1000;
+        match dice.below(100) {
+            0..25 => UnixMillis(now.0 + dice.below(20)),
+            25..45 => UnixMillis(now.0 + 300 + dice.below(1200)),
+            45..60 => UnixMillis(next_second),
+            60..80 => next_event.unwrap_or(now).max(now),
+            80..88 => UnixMillis(next_event.unwrap_or(now).0 - 1).max(now),
+            88..94 => UnixMillis(now.0 + 5_000 + dice.below(10_000)),
+            94..96 => UnixMillis(now.0 + 7_200_000),
+            // A server whose clock steps back shows what it did by it as not done yet, until it is that time again.
+            _ if self.home == Home::Servers => now,
+            _ => UnixMillis(now.0 - dice.below(30)),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::model::Replies;
+use super::{Home, model::Replies};
 use crate::mailbox::{
     LeaseId, LeaseKind, Op, Pop, Priority, QueueName, Reply, State, Ticket, TransactionId,
     UnixMillis,
@@ -55,12 +55,12 @@ impl Ledger {
         self.gone.insert(id);
     }
 
-    pub(super) fn restarted(&mut self) {
+    pub(super) fn restarted(&mut self, home: Home) {
         self.open.clear();
         self.out.retain(|_, out| {
             // Nobody can name it any longer.
             out.lease = LeaseId(u64::MAX);
-            out.kind == LeaseKind::Reliable
+            home == Home::Servers || out.kind == LeaseKind::Reliable
         });
     }
 
@@ -108,7 +108,10 @@ impl Ledger {
                     }
                     let mut earlier = self.open[..at].iter();
                     let passed_over = earlier.find(|it| it.1.queue == pop.queue);
-                    assert!(passed_over.is_none(), "{passed_over:?} waits longer");
+                    assert!(
+                        passed_over.is_none(),
+                        "{passed_over:?} waits longer than {ticket:?}: {got:?}"
+                    );
                     let ids: Vec<TransactionId> = handout.messages.iter().map(|it| it.id).collect();
                     self.handed_out(now, &pop, handout.lease, &ids);
                 }

@@ -5,12 +5,13 @@ mod look;
 
 use bytes::Bytes;
 
+use super::Home;
 use crate::mailbox::{
     AckItem, Expiration, GroupChange, GroupName, Handout, LeaseId, LeaseKind, Limits, Op, Pop,
     Priority, Push, QueueName, Record, Refusal, Reply, Ticket, TransactionId, UnixMillis, Update,
 };
 
-pub(super) type Replies = Vec<(Ticket, Reply)>;
+pub(crate) type Replies = Vec<(Ticket, Reply)>;
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +52,7 @@ impl Entry {
     }
 }
 
-pub(super) struct Model {
+pub(crate) struct Model {
     limits: Limits,
     pub(super) entries: Vec<Entry>,
     pub(super) waiters: Vec<(Ticket, Pop)>,
@@ -81,16 +82,20 @@ impl Model {
     }
 
     /// Who waited is gone, and so is who was being answered; consumers that are to ack still have their messages.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, home: Home) {
         self.waiters.clear();
         for (_, place) in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
             if let Place::Out { kind, lease, .. } = place {
-                match kind {
-                    LeaseKind::Delivery => *place = Place::Line,
-                    LeaseKind::Reliable => *lease = LeaseId(u64::MAX),
+                match (home, kind) {
+                    (Home::Process, LeaseKind::Delivery) => *place = Place::Line,
+                    _ => *lease = LeaseId(u64::MAX),
                 }
             }
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.last_pops.is_empty() && self.groups.is_empty()
     }
 
     pub(super) fn apply(&mut self, now: UnixMillis, ticket: Ticket, op: Op) -> Replies {

@@ -1,9 +1,12 @@
 //! Systems to compare with the model. The engine, together with the smallest store that its changes can be kept in, is
 //! one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::model::{Model, Place, Replies};
+use super::{
+    Home,
+    model::{Model, Place, Replies},
+};
 use crate::mailbox::{
     GroupName, Handout, LeaseKind, Limits, Message, Op, QueueName, Record, Reply, Ticket,
     TransactionView, UnixMillis,
@@ -11,7 +14,7 @@ use crate::mailbox::{
 };
 
 /// A system under test.
-pub(super) trait Subject {
+pub(crate) trait Subject {
     /// Does what fell due, then `op`.
     fn apply(&mut self, now: UnixMillis, ticket: Ticket, op: Op) -> Replies;
 
@@ -22,15 +25,30 @@ pub(super) trait Subject {
     fn restart(&mut self);
 
     /// Compares what can be seen inside with the model, just after `advance`.
-    fn check(&self, _model: &Model, _now: UnixMillis) {}
+    fn check(&mut self, _model: &Model, _now: UnixMillis) {}
+
+    /// Answers operations that change nothing, just after `advance`, in any order.
+    fn look(&mut self, now: UnixMillis, looks: Vec<(Ticket, Op)>) -> Replies {
+        let answer = |(ticket, op)| self.apply(now, ticket, op);
+        looks.into_iter().flat_map(answer).collect()
+    }
+
+    /// Whether it may have forgotten a queue's last pop, in that second, that the model remembers; or the other way
+    /// round.
+    fn may_forget(&self, _model: &Model, _now: UnixMillis, _last_pop: u64) -> bool {
+        false
+    }
 }
 
 /// The engine with its changes kept in maps.
-pub(super) struct Kept {
+pub(crate) struct Kept {
+    home: Home,
     limits: Limits,
     engine: Engine,
     store: Store,
     restarts: usize,
+    /// The queues of all pops there have been.
+    popped: HashMap<Ticket, QueueName>,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +60,28 @@ struct Store {
 }
 
 impl Kept {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, home: Home) -> Self {
         Self {
+            home,
             limits,
             engine: Engine::new(limits),
             store: Store::default(),
             restarts: 0,
+            popped: HashMap::new(),
+        }
+    }
+
+    /// Those who wait are gone, and nothing else has changed.
+    fn forsake(&mut self) {
+        let waiting: Vec<Ticket> = self.engine.waiting_tickets().collect();
+        for ticket in waiting {
+            let queue = self.popped[&ticket].clone();
+            let mut output = Output::default();
+            let cancel = Op::CancelPop { queue, ticket };
+            // At the beginning of time nothing falls due.
+            self.engine
+                .apply(UnixMillis(0), ticket, cancel, &mut output);
+            self.keep(output);
         }
     }
 
@@ -74,6 +108,9 @@ impl Kept {
 
 impl Subject for Kept {
     fn apply(&mut self, now: UnixMillis, ticket: Ticket, op: Op) -> Replies {
+        if let Op::Pop(pop) = &op {
+            self.popped.insert(ticket, pop.queue.clone());
+        }
         let mut replies = Replies::new();
         if matches!(op, Op::Update(..)) {
             // What lapses now is handed out as it was before the update.
@@ -106,6 +143,9 @@ impl Subject for Kept {
     }
 
     fn restart(&mut self) {
+        if self.home == Home::Servers {
+            return self.forsake();
+        }
         self.restarts += 1;
         self.engine = Engine::new(self.limits);
         let mut kept: Vec<_> = self.store.transactions.iter().collect();
@@ -125,7 +165,7 @@ impl Subject for Kept {
         }
     }
 
-    fn check(&self, model: &Model, now: UnixMillis) {
+    fn check(&mut self, model: &Model, now: UnixMillis) {
         assert_eq!(self.engine.transaction_count(), model.entries.len());
         assert_eq!(self.engine.waiter_count(), model.waiters.len());
         let waiting: Vec<Ticket> = self.engine.waiting_tickets().collect();
@@ -153,6 +193,11 @@ impl Subject for Kept {
             let last_pops: BTreeMap<_, _> = model.last_pops.iter().cloned().collect();
             assert_eq!(self.store.last_pops, last_pops);
         }
+    }
+
+    fn may_forget(&self, _: &Model, _: UnixMillis, _: u64) -> bool {
+        // Which of two equally idle queues a full table forgets is nobody's business.
+        self.limits.queues_max < 100
     }
 }
 

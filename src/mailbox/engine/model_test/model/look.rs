@@ -7,7 +7,8 @@ use crate::mailbox::{
 };
 
 impl Model {
-    pub(super) fn forget_at(&self, second: u64) -> UnixMillis {
+    /// When a last pop in that second is forgotten, if nothing else keeps its queue known.
+    pub(crate) fn forget_at(&self, second: u64) -> UnixMillis {
         UnixMillis(second * 1000).plus(self.limits.queue_retention)
     }
 
