@@ -6,7 +6,7 @@
 //! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
-//! - [`store`]: takes operations, gives replies; the embedded store makes them durable.
+//! - [`store`]: takes operations, gives replies; one keeps everything in files, the other in Redis servers.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
 //! - [`runtime`]: what the tasks of a thread wait on: sockets, deadlines, each other.

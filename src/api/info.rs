@@ -4,9 +4,11 @@ use super::{
     Action, Asked,
     json::Object,
     negotiation::{page_response, wants_page},
+    refused,
 };
 use crate::{
     http::{Response, Status},
+    mailbox::Refusal,
     web::{Paths, home_page},
 };
 
@@ -15,13 +17,16 @@ use crate::{
 pub(super) fn home(asked: &Asked<'_>) -> Action {
     let paths = Paths::new(asked.route.tenant());
     let target = &asked.request.target;
+    let trouble = asked.settings.health.trouble();
     let typed = |name| target.query(name).filter(|text| !text.trim().is_empty());
     let response = if let Some(id) = typed("queue") {
         look_at(paths.queue(&id))
     } else if let Some(id) = typed("transaction") {
         look_at(paths.transaction(id.trim()))
     } else if wants_page(asked.request) {
-        page_response(home_page(&paths))
+        page_response(home_page(&paths, trouble.as_deref()))
+    } else if let Some(trouble) = trouble {
+        refused(&Refusal::Unavailable(trouble))
     } else {
         let mut body = Vec::new();
         Object::begin_ok(&mut body)

@@ -30,12 +30,13 @@ pub use pop::messages;
 pub use refusal::refused;
 pub use subscribe::write_message;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::Limits,
     http::{Method, Request, Response, Status},
     mailbox::{Op, Pop, Realm, TransactionId},
+    store::Health,
 };
 use parameters::Parameters;
 use route::{QueueDeed, Resource, Route};
@@ -45,14 +46,16 @@ use route::{QueueDeed, Resource, Route};
 pub struct Settings {
     limits: Limits,
     realm: Realm,
+    health: Arc<Health>,
 }
 
 impl Settings {
-    /// `limits` say what clients may ask for, `realm` which queues they reach.
-    pub fn new(limits: &Limits, realm: Realm) -> Self {
+    /// `limits` say what clients may ask for, `realm` which queues they reach, `health` how the store is.
+    pub fn new(limits: &Limits, realm: Realm, health: Arc<Health>) -> Self {
         Self {
             limits: limits.clone(),
             realm,
+            health,
         }
     }
 }

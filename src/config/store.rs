@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::section::Section;
 use super::size::Size;
-use super::value;
 
 /// `[store]`: where messages are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +28,8 @@ pub struct Store {
 pub enum StoreKind {
     /// Files of this machine.
     Embedded,
+    /// Redis servers, which many servers of ours may share.
+    Redis,
 }
 
 /// When a write is acknowledged.
@@ -44,15 +45,16 @@ pub enum Durability {
 impl Store {
     pub(super) fn read(section: &mut Section) -> Self {
         let default = Self::default();
-        let kinds = "\"embedded\" (this version has no other store)";
+        let kinds = [
+            ("embedded", StoreKind::Embedded),
+            ("redis", StoreKind::Redis),
+        ];
         let durabilities = [
             ("sync", Durability::Sync),
             ("interval", Durability::Interval),
         ];
         Self {
-            kind: section.parsed("kind", default.kind, kinds, value::show, |value| {
-                (value.as_str() == Some("embedded")).then_some(StoreKind::Embedded)
-            }),
+            kind: section.choice("kind", default.kind, &kinds),
             path: section.path("path", default.path),
             durability: section.choice("durability", default.durability, &durabilities),
             min_free: section.size(

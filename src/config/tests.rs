@@ -108,8 +108,8 @@ fn a_fault_names_key_value_and_what_is_allowed() {
         ),
         ("store.path = \"\"", "store.path = \"\": expected a path"),
         (
-            "store.kind = \"redis\"",
-            "store.kind = \"redis\": expected \"embedded\" (this version has no other store)",
+            "store.kind = \"files\"",
+            "store.kind = \"files\": expected \"embedded\" or \"redis\"",
         ),
         (
             "store.durability = true",

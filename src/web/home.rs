@@ -3,9 +3,14 @@
 use super::{Paths, page::Page};
 
 /// What this is, and where to look something up.
-pub fn home_page(paths: &Paths) -> String {
+pub fn home_page(paths: &Paths, trouble: Option<&str>) -> String {
     let mut page = Page::new("Mailboxes", paths);
     page.markup("<p>Messages wait here until the one they are for fetches them.</p>\n");
+    if let Some(trouble) = trouble {
+        page.markup("<p><strong>The store is out of reach:</strong> ")
+            .text(trouble)
+            .markup("</p>\n");
+    }
     lookup(&mut page, paths, "queue", "Queue");
     lookup(&mut page, paths, "transaction", "Transaction");
     page.markup("<p><small>popbox ")
@@ -36,10 +41,11 @@ mod tests {
 
     #[test]
     fn forms_stay_with_their_tenant() {
-        let page = home_page(&Paths::new(Tenant(Some("<o>".into()))));
+        let page = home_page(&Paths::new(Tenant(Some("<o>".into()))), Some("<t>"));
         assert!(page.contains("<form action=\"/org/%3Co%3E\">"), "{page}");
         assert!(page.contains("<small>&lt;o&gt;</small>"));
-        assert!(home_page(&Paths::default()).contains("<form action=\"/\">"));
+        assert!(home_page(&Paths::default(), None).contains("<form action=\"/\">"));
+        assert!(page.contains("&lt;t&gt;") && !page.contains("<t>"));
         assert!(!page.contains("<script"));
     }
 }

@@ -93,36 +93,34 @@ impl Desk {
         }
     }
 
-    /// Brings replies to those who wait for them.
-    pub(super) fn receive(&self, deliveries: &mut Vec<Delivery>) {
-        for delivery in deliveries.drain(..) {
-            let Some(key) = self.key(delivery.number) else {
-                continue;
-            };
-            let mut entries = self.entries.borrow_mut();
-            let Some(entry) = entries.get_mut(key) else {
-                continue;
-            };
-            entry.body = None;
-            let arrival = Arrival {
-                reply: delivery.reply,
-                contents: delivery.contents,
-            };
-            match mem::replace(&mut entry.stage, Stage::Arrived(Box::new(arrival))) {
-                Stage::Awaited(bell) => {
-                    drop(entries);
-                    bell.ring();
-                }
-                Stage::Abandoned { queue } => {
-                    let entry = entries.remove(key);
-                    drop(entries);
-                    if let (Some(queue), Stage::Arrived(arrival)) = (queue, entry.stage) {
-                        self.give_back(queue, arrival.reply);
-                    }
-                }
-                // An operation has one reply.
-                Stage::Arrived(_) => debug_assert!(false, "a second reply"),
+    /// Brings a reply to who waits for it.
+    pub(super) fn receive(&self, delivery: Delivery) {
+        let Some(key) = self.key(delivery.number) else {
+            return;
+        };
+        let mut entries = self.entries.borrow_mut();
+        let Some(entry) = entries.get_mut(key) else {
+            return;
+        };
+        entry.body = None;
+        let arrival = Arrival {
+            reply: delivery.reply,
+            contents: delivery.contents,
+        };
+        match mem::replace(&mut entry.stage, Stage::Arrived(Box::new(arrival))) {
+            Stage::Awaited(bell) => {
+                drop(entries);
+                bell.ring();
             }
+            Stage::Abandoned { queue } => {
+                let entry = entries.remove(key);
+                drop(entries);
+                if let (Some(queue), Stage::Arrived(arrival)) = (queue, entry.stage) {
+                    self.give_back(queue, arrival.reply);
+                }
+            }
+            // An operation has one reply.
+            Stage::Arrived(_) => debug_assert!(false, "a second reply"),
         }
     }
 
@@ -148,6 +146,12 @@ impl Desk {
                 transactions,
             });
         }
+    }
+
+    /// Whether the store has finished what this worker asked for, and every reply was seen to: one that nobody waits
+    /// for may have messages to be given back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.entries.borrow().is_empty() && self.store.is_idle()
     }
 
     /// For operations whose reply nobody needs.

@@ -46,7 +46,7 @@ struct Worker {
     limits: config::Limits,
     decoder_limits: http::Limits,
     desk: Rc<Desk>,
-    timers: Timers,
+    timers: Rc<Timers>,
     access_log: bool,
     /// Connections of this thread.
     connections: Cell<usize>,

@@ -27,10 +27,7 @@ use super::{
 use crate::{
     config::Config,
     memory::Account,
-    store::{
-        Inbox,
-        embedded::{self, Embedded},
-    },
+    store::{self, Inbox, OpenStore},
 };
 
 /// Why the server could not start or go on.
@@ -39,7 +36,7 @@ enum Failure {
     #[error("cannot listen on {0} (server.listen): {1}")]
     Listen(SocketAddr, io::Error),
     #[error(transparent)]
-    Store(#[from] embedded::StartError),
+    Store(#[from] store::OpenError),
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
     #[error("cannot watch for signals: {0}")]
@@ -73,7 +70,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
         .map(|_| Inbox::new().map(Arc::new))
         .collect::<io::Result<Vec<_>>>()
         .map_err(Failure::Worker)?;
-    let store = Embedded::open(&config.store, &config.limits, inboxes.clone())?;
+    let store = OpenStore::open(config, &inboxes)?;
     let driver = Driver::available();
     if driver == Driver::Epoll {
         warn!(
@@ -93,7 +90,8 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             driver,
             listener,
             inbox: Arc::clone(inbox),
-            store: store.client(),
+            gate: store.gate(),
+            health: store.health(),
             shared: Arc::clone(&shared),
             limits: config.limits.clone(),
             access_log: config.log.access,
@@ -110,28 +108,38 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             return Err(Failure::Worker(error));
         }
     }
-    say_ready(address, workers, driver);
-    let code = select! {
-        recv(signals) -> _ => {
-            let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
-            // In one order with the inbox's arming: a worker that is not woken sees this.
-            shared.draining.store(true, Ordering::SeqCst);
-            for inbox in &inboxes {
-                inbox.wake();
-            }
-            match drain(config, workers, &signals, &reported) {
-                Drained::Whole => ExitCode::SUCCESS,
-                Drained::InPart => ExitCode::FAILURE,
-                // Not even for the store: what it has acknowledged is in its journal.
-                Drained::Hastily => return Ok(ExitCode::FAILURE),
+    let health = store.health();
+    if let Some(trouble) = health.trouble() {
+        let waiting = sd_notify::NotifyState::Status(&format!("waiting for the store: {trouble}"));
+        let _ = sd_notify::notify(false, &[waiting]);
+    }
+    let is_told_to_stop = loop {
+        select! {
+            recv(health.reached()) -> _ => say_ready(address, workers, driver),
+            recv(signals) -> _ => break true,
+            recv(reported) -> report => {
+                if let Ok(Report::Failed(error)) = report {
+                    error!(%error, "a worker failed");
+                }
+                break false;
             }
         }
-        recv(reported) -> report => {
-            if let Ok(Report::Failed(error)) = report {
-                error!(%error, "a worker failed");
-            }
-            ExitCode::FAILURE
+    };
+    let code = if is_told_to_stop {
+        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+        // In one order with the inbox's arming: a worker that is not woken sees this.
+        shared.draining.store(true, Ordering::SeqCst);
+        for inbox in &inboxes {
+            inbox.wake();
         }
+        match drain(config, workers, &signals, &reported) {
+            Drained::Whole => ExitCode::SUCCESS,
+            Drained::InPart => ExitCode::FAILURE,
+            // Not even for the store: what it has acknowledged is in its journal.
+            Drained::Hastily => return Ok(ExitCode::FAILURE),
+        }
+    } else {
+        ExitCode::FAILURE
     };
     store.close();
     Ok(code)

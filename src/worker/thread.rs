@@ -5,8 +5,9 @@ use std::{
     io,
     net::TcpListener,
     os::fd::AsFd,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use crossbeam::channel::Sender;
@@ -19,13 +20,16 @@ use crate::{
     api, config, http,
     mailbox::Realm,
     runtime::{self, Bell, Timers, Watch},
-    store::{Inbox, Store},
+    store::{Gate, Health, Inbox},
     vital::{self, Vital},
 };
 
 /// Entries of a ring, tried in this order. Locked memory is charged for them where the process is not privileged, and
 /// a small ring works as well: it is emptied more often.
 const RING_ENTRIES: [u32; 3] = [4096, 1024, 256];
+
+/// How often a worker that ends looks whether its store has finished.
+const STORE_LOOK: Duration = Duration::from_millis(2);
 
 /// Size of the buffer that a thread reads into.
 const READ_BYTES: usize = 64 << 10;
@@ -56,12 +60,13 @@ impl Driver {
 }
 
 /// What a thread begins with.
-pub(super) struct Start<S> {
+pub(super) struct Start {
     pub(super) index: u16,
     pub(super) driver: Driver,
     pub(super) listener: TcpListener,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) store: S,
+    pub(super) gate: Gate,
+    pub(super) health: Arc<Health>,
     pub(super) shared: Arc<Shared>,
     pub(super) limits: config::Limits,
     pub(super) access_log: bool,
@@ -79,7 +84,7 @@ pub(super) enum Report {
 }
 
 /// Serves until drained. Reports what becomes of it.
-pub(super) fn run<S: Store + 'static>(start: Start<S>) {
+pub(super) fn run(start: Start) {
     let _vital = Vital::thread();
     let reports = start.reports.clone();
     let report = match run_on(start) {
@@ -90,7 +95,7 @@ pub(super) fn run<S: Store + 'static>(start: Start<S>) {
     let _ = reports.send(report);
 }
 
-fn run_on<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
+fn run_on(start: Start) -> io::Result<()> {
     if start.driver == Driver::IoUring {
         let mut refused = None;
         for entries in RING_ENTRIES {
@@ -110,18 +115,29 @@ fn run_on<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
         .block_on(work(start))
 }
 
-async fn work<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
+async fn work(start: Start) -> io::Result<()> {
     let limits = start.limits;
+    let timers = Rc::new(Timers::new()?);
+    let gate = start.gate;
+    let desk = Rc::new_cyclic(|desk: &Weak<Desk>| {
+        let desk = desk.clone();
+        let receive = move |delivery| {
+            if let Some(desk) = desk.upgrade() {
+                desk.receive(delivery);
+            }
+        };
+        Desk::new(start.index, gate.enter(&timers, Box::new(receive)))
+    });
     let worker = Rc::new(Worker {
         shared: start.shared,
-        settings: api::Settings::new(&limits, Realm::Plain),
+        settings: api::Settings::new(&limits, Realm::Plain, start.health),
         decoder_limits: http::Limits {
             head_bytes_max: limits.max_head.bytes(),
             body_bytes_max: limits.max_body.bytes(),
         },
         limits,
-        desk: Rc::new(Desk::new(start.index, Box::new(start.store))),
-        timers: Timers::new()?,
+        desk,
+        timers,
         access_log: start.access_log,
         connections: Cell::new(0),
         draining: Cell::new(false),
@@ -144,6 +160,11 @@ async fn work<S: Store + 'static>(start: Start<S>) -> io::Result<()> {
     let _ = reports.send(Report::Ready);
     while !worker.draining.get() || worker.connections.get() > 0 {
         worker.departure_bell.rung().await;
+    }
+    // What the last answers leave behind is small and soon done, or has to wait for a store that is out of reach: then
+    // the end of the drain ends it.
+    while !worker.desk.is_idle() {
+        worker.timers.sleep(STORE_LOOK).await;
     }
     Ok(())
 }
@@ -171,7 +192,9 @@ async fn receive(worker: &Worker, inbox: &Inbox) -> io::Result<()> {
         watch.readable().await?;
         inbox.arm();
         inbox.take(&mut deliveries);
-        worker.desk.receive(&mut deliveries);
+        for delivery in deliveries.drain(..) {
+            worker.desk.receive(delivery);
+        }
         if worker.shared.draining.load(Ordering::SeqCst) && !worker.draining.get() {
             worker.drain();
         }

@@ -14,6 +14,7 @@ mod transactions;
 use bytes::{Bytes, BytesMut};
 
 use super::{Action, Settings, handle, messages};
+use crate::store::Health;
 use crate::{
     config::{self, Size},
     http::{Decoded, Decoder, Limits, Request, Response},
@@ -59,7 +60,7 @@ fn id(number: u8) -> TransactionId {
 }
 
 fn act_on(request: &Request) -> Action {
-    let settings = Settings::new(&limits(), Realm::Plain);
+    let settings = Settings::new(&limits(), Realm::Plain, Health::new(0));
     handle(request, &settings, &mut || id(1))
 }
 

@@ -1,0 +1,309 @@
+//! Calls of one script that are made together.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use redis_protocol::resp3::types::BytesFrame;
+
+use super::{
+    connection::{
+        Answer, Connection, Decimal, Fault, Question, REPLICA, encode_bulk, encode_length,
+        into_bytes, into_list, question,
+    },
+    scripts::Script,
+};
+use crate::runtime::{self, Timers};
+
+/// Operations of one call: enough to make its own cost small, few enough not to hold the server for long.
+const OPERATIONS_MAX: usize = 128;
+
+/// Bytes of arguments after which a call is complete.
+const BYTES_MAX: usize = 1 << 20;
+
+/// Ids that the answers of one call may bring together: 36 bytes each, on a connection whose server cuts it where
+/// 32 MiB wait for it.
+const IDS_MAX: usize = 200_000;
+
+/// How long what nobody waits for may stay for company. A call of its own would cost the server several times as much.
+const LATER: Duration = Duration::from_millis(2);
+
+/// Calls that are on their way at once. What comes meanwhile goes together into the next: the busier the server, the
+/// less each operation costs it.
+const CALLS_MAX: usize = 2;
+
+/// Collects operations for one script on one connection and runs them in as few calls as may be. What is asked for in
+/// one turn of the loop is in one call.
+pub(super) struct Batcher {
+    connection: Connection,
+    script: Rc<Script>,
+    /// Arguments in front of those of the operations.
+    preamble: Box<dyn Fn(&mut Arguments<'_>)>,
+    /// Not yet in a call. The operations of a worker have a bound, and so has this.
+    waiting: RefCell<VecDeque<Batch>>,
+    calls: Cell<usize>,
+    is_scheduled: Cell<bool>,
+    is_scheduled_later: Cell<bool>,
+    timers: Rc<Timers>,
+}
+
+/// Operations of one call.
+#[derive(Default)]
+struct Batch {
+    keys: Vec<u8>,
+    arguments: Vec<u8>,
+    arguments_count: usize,
+    ids_max: usize,
+    questions: Vec<Question<Bytes>>,
+}
+
+/// The arguments of an operation, while they are written.
+pub(super) struct Arguments<'batch> {
+    bytes: &'batch mut Vec<u8>,
+    count: &'batch mut usize,
+    ids_max: &'batch mut usize,
+}
+
+impl Arguments<'_> {
+    pub(super) fn bytes(&mut self, argument: &[u8]) {
+        encode_bulk(argument, self.bytes);
+        *self.count += 1;
+    }
+
+    /// The answer brings so many ids at most.
+    pub(super) fn expect_ids(&mut self, count: usize) {
+        *self.ids_max = self.ids_max.saturating_add(count);
+    }
+
+    pub(super) fn text(&mut self, argument: &str) {
+        self.bytes(argument.as_bytes());
+    }
+
+    /// What may be there: behind a colon, so that an empty one is told from none.
+    pub(super) fn optional(&mut self, argument: Option<&[u8]>) {
+        let Some(argument) = argument else {
+            return self.bytes(b"");
+        };
+        encode_length(b'$', argument.len() + 1, self.bytes);
+        self.bytes.push(b':');
+        self.bytes.extend_from_slice(argument);
+        self.bytes.extend_from_slice(b"\r\n");
+        *self.count += 1;
+    }
+
+    pub(super) fn number(&mut self, argument: u64) {
+        self.bytes(Decimal::of(argument).as_bytes());
+    }
+}
+
+impl Batcher {
+    pub(super) fn new(
+        connection: Connection,
+        script: Rc<Script>,
+        preamble: impl Fn(&mut Arguments<'_>) + 'static,
+        timers: &Rc<Timers>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            connection,
+            script,
+            preamble: Box::new(preamble),
+            waiting: RefCell::default(),
+            calls: Cell::new(0),
+            is_scheduled: Cell::new(false),
+            is_scheduled_later: Cell::new(false),
+            timers: Rc::clone(timers),
+        })
+    }
+
+    /// Asks for an operation on a key; `write` writes its arguments.
+    pub(super) fn ask(
+        self: &Rc<Self>,
+        key: &str,
+        write: impl FnOnce(&mut Arguments<'_>),
+    ) -> Answer<Bytes> {
+        let answer = self.add(key, write);
+        if !self.is_scheduled.replace(true) {
+            // Behind the tasks that are ready now, so that what they ask for is in it.
+            let this = Rc::clone(self);
+            runtime::spawn(async move {
+                this.is_scheduled.set(false);
+                this.run();
+            });
+        }
+        answer
+    }
+
+    /// The same, for what nobody waits for: it goes with the next call, whatever that is for, or a little later.
+    pub(super) fn ask_later(
+        self: &Rc<Self>,
+        key: &str,
+        write: impl FnOnce(&mut Arguments<'_>),
+    ) -> Answer<Bytes> {
+        let answer = self.add(key, write);
+        if !self.is_scheduled_later.replace(true) {
+            let this = Rc::clone(self);
+            runtime::spawn(async move {
+                this.timers.sleep(LATER).await;
+                this.is_scheduled_later.set(false);
+                this.run();
+            });
+        }
+        answer
+    }
+
+    fn add(&self, key: &str, write: impl FnOnce(&mut Arguments<'_>)) -> Answer<Bytes> {
+        let (question, answer) = question();
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.back().is_none_or(Batch::is_complete) {
+            waiting.push_back(Batch::default());
+        }
+        if let Some(batch) = waiting.back_mut() {
+            encode_bulk(key.as_bytes(), &mut batch.keys);
+            write(&mut Arguments {
+                bytes: &mut batch.arguments,
+                count: &mut batch.arguments_count,
+                ids_max: &mut batch.ids_max,
+            });
+            batch.questions.push(question);
+        }
+        answer
+    }
+
+    /// Begins as many calls as may be.
+    fn run(self: &Rc<Self>) {
+        while self.calls.get() < CALLS_MAX || !self.connection.is_up() {
+            let Some(batch) = self.waiting.borrow_mut().pop_front() else {
+                return;
+            };
+            self.calls.set(self.calls.get() + 1);
+            let this = Rc::clone(self);
+            runtime::spawn(async move {
+                this.call(batch).await;
+                this.calls.set(this.calls.get() - 1);
+                this.run();
+            });
+        }
+    }
+
+    async fn call(&self, batch: Batch) {
+        let (mut arguments, mut count) = (Vec::new(), 0);
+        (self.preamble)(&mut Arguments {
+            bytes: &mut arguments,
+            count: &mut count,
+            ids_max: &mut 0,
+        });
+        arguments.extend_from_slice(&batch.arguments);
+        let call = Call {
+            keys_count: batch.questions.len(),
+            keys: &batch.keys,
+            arguments_count: count + batch.arguments_count,
+            arguments: &arguments,
+        };
+        let result = call.run(&self.connection, &self.script).await;
+        let questions = batch.questions;
+        match result.and_then(into_list) {
+            Ok(replies) if replies.len() == questions.len() => {
+                for (question, reply) in questions.into_iter().zip(replies) {
+                    let reply = read_reply(reply);
+                    if reply.as_ref().is_err_and(Fault::is_of_replica) {
+                        self.connection.condemn(REPLICA);
+                    }
+                    question.answer(reply);
+                }
+            }
+            Ok(_) => fail(questions, &Fault::Nonsense),
+            Err(fault) => fail(questions, &fault),
+        }
+    }
+
+    /// Whether no operation waits for a call or for its end.
+    pub(super) fn is_idle(&self) -> bool {
+        self.calls.get() == 0 && self.waiting.borrow().is_empty()
+    }
+}
+
+/// Calls a script by itself.
+pub(super) async fn run_once(
+    connection: &Connection,
+    script: &Script,
+    key: &str,
+    write: impl FnOnce(&mut Arguments<'_>),
+) -> Result<BytesFrame, Fault> {
+    let (mut keys, mut arguments, mut arguments_count) = (Vec::new(), Vec::new(), 0);
+    encode_bulk(key.as_bytes(), &mut keys);
+    write(&mut Arguments {
+        bytes: &mut arguments,
+        count: &mut arguments_count,
+        ids_max: &mut 0,
+    });
+    let call = Call {
+        keys_count: 1,
+        keys: &keys,
+        arguments_count,
+        arguments: &arguments,
+    };
+    call.run(connection, script).await
+}
+
+/// A call of a script, with its keys and arguments as they are sent.
+struct Call<'call> {
+    keys_count: usize,
+    keys: &'call [u8],
+    arguments_count: usize,
+    arguments: &'call [u8],
+}
+
+impl Call<'_> {
+    async fn run(&self, connection: &Connection, script: &Script) -> Result<BytesFrame, Fault> {
+        match self.attempt(connection, script).await {
+            Err(fault) if fault.is_no_script() => {
+                // The server did not have it, so nothing was done.
+                let text = script.text();
+                connection
+                    .call(&[b"SCRIPT", b"LOAD", text.as_bytes()])
+                    .await?;
+                self.attempt(connection, script).await
+            }
+            result => result,
+        }
+    }
+
+    fn attempt(&self, connection: &Connection, script: &Script) -> Answer<BytesFrame> {
+        connection.send(|out| {
+            encode_length(b'*', 3 + self.keys_count + self.arguments_count, out);
+            encode_bulk(b"EVALSHA", out);
+            encode_bulk(&script.digest(), out);
+            encode_bulk(Decimal::of(self.keys_count as u64).as_bytes(), out);
+            out.extend_from_slice(self.keys);
+            out.extend_from_slice(self.arguments);
+        })
+    }
+}
+
+impl Batch {
+    fn is_complete(&self) -> bool {
+        self.questions.len() >= OPERATIONS_MAX
+            || self.arguments.len() >= BYTES_MAX
+            || self.ids_max >= IDS_MAX
+    }
+}
+
+fn read_reply(reply: BytesFrame) -> Result<Bytes, Fault> {
+    let reply = into_bytes(reply)?.ok_or(Fault::Nonsense)?;
+    match reply.first() {
+        Some(b'!') => Err(Fault::from_words(&String::from_utf8_lossy(
+            reply.get(1..).unwrap_or_default(),
+        ))),
+        _ => Ok(reply),
+    }
+}
+
+fn fail(questions: Vec<Question<Bytes>>, fault: &Fault) {
+    for question in questions {
+        question.answer(Err(fault.clone()));
+    }
+}

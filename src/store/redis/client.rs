@@ -1,0 +1,212 @@
+//! A worker's side of the store: each operation is a task of the worker's thread.
+
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+
+use super::{
+    keys,
+    records::Records,
+    shard::{QueueKey, Shard},
+    waiting::Waiters,
+};
+use crate::{
+    mailbox::{Handout, LeaseId, Op, Refusal, Reply, Ticket, TransactionId},
+    memory::{Account, Charge},
+    runtime::{self, Timers},
+    store::{Delivery, Receive, Store},
+};
+
+/// Limits that the store keeps by itself. Numbers of transactions, queues and groups are not among them: Redis' own
+/// `maxmemory` bounds what is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) queues_per_transaction_max: usize,
+    pub(super) listed_messages_max: usize,
+    /// Operations of this worker under way.
+    pub(super) backlog_max: usize,
+    pub(super) queue_retention: Duration,
+    /// How often a server is looked after.
+    pub(super) sweep_interval: Duration,
+}
+
+/// What the operations of a worker share.
+pub(super) struct Client {
+    pub(super) shards: Vec<Rc<Shard>>,
+    pub(super) records: Vec<Rc<Records>>,
+    pub(super) limits: Limits,
+    pub(super) timers: Rc<Timers>,
+    /// What the contents of answers may take until they are written.
+    pub(super) answer_memory: Arc<Account>,
+    pub(super) waiters: Waiters,
+    receive: Receive,
+    under_way: Cell<usize>,
+}
+
+/// Why an operation was not done.
+pub(super) type Result<T> = std::result::Result<T, Refusal>;
+
+impl Client {
+    pub(super) fn new(
+        shards: Vec<Rc<Shard>>,
+        records: Vec<Rc<Records>>,
+        limits: Limits,
+        timers: Rc<Timers>,
+        answer_memory: Arc<Account>,
+        receive: Receive,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            shards,
+            records,
+            limits,
+            timers,
+            answer_memory,
+            waiters: Waiters::default(),
+            receive,
+            under_way: Cell::new(0),
+        })
+    }
+
+    /// The server that has a queue, with its number.
+    pub(super) fn shard_of(&self, queue: &QueueKey) -> (usize, &Rc<Shard>) {
+        let at = queue.server(self.shards.len());
+        // There is at least one, and a place is below their number.
+        (at, &self.shards[at])
+    }
+
+    /// The server that has a transaction.
+    pub(super) fn records_of(&self, id: TransactionId) -> &Rc<Records> {
+        self.records_at(&keys::record_key(id))
+    }
+
+    /// The server of transactions that has a key.
+    pub(super) fn records_at(&self, key: &str) -> &Rc<Records> {
+        // As above.
+        &self.records[keys::server_of(key, self.records.len())]
+    }
+
+    /// Runs a task that is an operation under way.
+    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let under_way = UnderWay::of(self);
+        runtime::spawn(async move {
+            task.await;
+            drop(under_way);
+        });
+    }
+
+    /// Gives a reply to who asked.
+    pub(super) fn reply(&self, number: u64, reply: Reply, contents: Option<Charge>) {
+        (self.receive)(Delivery {
+            number,
+            reply,
+            contents,
+        });
+    }
+
+    pub(super) async fn run(self: Rc<Self>, ticket: Ticket, op: Op) {
+        let number = ticket.number;
+        let result = match op {
+            Op::Pop(pop) => return Box::pin(self.pop(number, pop)).await,
+            Op::CancelPop { ticket, .. } => return self.cancel(ticket.number).await,
+            Op::Settle {
+                queue,
+                lease,
+                transactions,
+            } => return self.settle(&queue, lease, &transactions).await,
+            Op::Peek {
+                queue,
+                count_max,
+                bytes_max,
+            } => return self.peek(number, &queue, count_max, bytes_max).await,
+            Op::Transaction(id) => return self.show(number, id).await,
+            Op::Push(push) => self.push(*push).await.map(|()| Reply::Done),
+            Op::Release {
+                queue,
+                lease,
+                transactions,
+            } => {
+                let released = self.release(&queue, lease, &transactions).await;
+                released.map(Reply::Released)
+            }
+            Op::Ack {
+                queue,
+                transactions,
+            } => self.ack(&queue, &transactions).await.map(Reply::Acked),
+            Op::DescribeQueue(queue) => self.describe(&queue).await.map(Reply::Queue),
+            Op::States(id) => self.states(id).await.map(Reply::States),
+            Op::Update(id, update) => self.update(id, &update).await.map(Reply::Found),
+            Op::Delete(id) => match self.delete(id).await {
+                Ok(()) => Ok(Reply::Done),
+                Err(fault) => Err(fault.into()),
+            },
+            Op::StoreGroup(name, members) => {
+                let stored = self.store_group(&name, &members).await;
+                stored.map(|()| Reply::Done)
+            }
+            Op::Group(name) => self.group(&name).await.map(Reply::Group),
+            Op::ChangeGroup(name, change) => {
+                self.change_group(&name, &change).await.map(Reply::Found)
+            }
+            Op::RemoveGroup(name) => self.remove_group(&name).await.map(|()| Reply::Done),
+        };
+        self.reply(number, result.unwrap_or_else(Reply::Refused), None);
+    }
+
+    /// Whether nothing is under way but pops that wait.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.get() == 0
+            && self.shards.iter().all(|shard| shard.is_idle())
+            && self.records.iter().all(|records| records.is_idle())
+    }
+}
+
+/// Counts an operation as long as it lasts.
+struct UnderWay(Rc<Client>);
+
+impl UnderWay {
+    fn of(client: &Rc<Client>) -> Self {
+        client.under_way.set(client.under_way.get() + 1);
+        Self(Rc::clone(client))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
+}
+
+/// What a worker holds of the store.
+pub(super) struct Entrance(pub(super) Rc<Client>);
+
+impl Store for Entrance {
+    fn submit(&self, ticket: Ticket, op: Op) -> Result<()> {
+        if self.0.under_way.get() >= self.0.limits.backlog_max {
+            return Err(Refusal::Full("limits.max_backlog is reached"));
+        }
+        self.follow_up(ticket, op);
+        Ok(())
+    }
+
+    fn follow_up(&self, ticket: Ticket, op: Op) {
+        match op {
+            // By itself, and small: thousands of these may begin at once.
+            Op::Pop(pop) => {
+                let client = Rc::clone(&self.0);
+                self.0
+                    .spawn(async move { client.pop(ticket.number, pop).await });
+            }
+            op => self.0.spawn(Rc::clone(&self.0).run(ticket, op)),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+}
+
+/// A hand-out of nothing.
+pub(super) fn no_messages() -> Reply {
+    Reply::Messages(Handout {
+        lease: LeaseId::default(),
+        messages: Vec::new(),
+    })
+}

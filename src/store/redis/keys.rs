@@ -1,0 +1,175 @@
+//! What is where: the keys, and the servers they are on.
+//!
+//! | key | what |
+//! |---|---|
+//! | `pb:q:{<queue>}`, with `:l`, `:t`, `:w` behind it | a queue's messages, line, times, waiters |
+//! | `pb:t:{<id>}` | a transaction's record |
+//! | `pb:g:{<group>}` | a group |
+//! | `pb:due`, `pb:workers` | of each queue server: when to look at which queue; who is there |
+//! | `pb:delayed`, `pb:delayed:n` | of each transaction server: what is held back |
+//! | `pb:w:<worker>` | a channel, not a key: what waiters of a worker get |
+//!
+//! All keys of a queue have its name as their hash tag, a record has its id, a group its name; the tag's CRC16 is the
+//! slot, as in Redis Cluster, and the slots are spread evenly over the servers of the configuration.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use redis_protocol::redis_keyslot;
+
+use crate::mailbox::{GroupName, QueueName, Realm, Tenant, TransactionId};
+
+/// Who is there, on each queue server.
+pub(super) const WORKERS: &str = "pb:workers";
+
+/// Stands for the key of an operation that is on no queue.
+pub(super) const DUE: &str = "pb:due";
+
+/// What is held back, on each transaction server.
+pub(super) const DELAYED: &str = "pb:delayed";
+
+/// Slots of Redis Cluster.
+const SLOTS: usize = 16_384;
+
+/// What would end a tag, or be taken for what separates the parts of a name, or for the end of a name in a list.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'{').add(b'}').add(b'/').add(b' ');
+
+/// A queue's name as a hash tag: realm, tenant and id so joined that no two names meet.
+pub(super) fn queue_tag(name: &QueueName) -> String {
+    let realm = match name.realm() {
+        Realm::Plain => 'p',
+        Realm::Secured => 's',
+    };
+    format!(
+        "{realm}{}/{}",
+        tenant_tag(name.tenant()),
+        escaped(name.id())
+    )
+}
+
+/// The queue of a tag.
+pub(super) fn queue_of_tag(tag: &str) -> Option<QueueName> {
+    let (tenant, id) = tag.get(1..)?.split_once('/')?;
+    let realm = match tag.get(..1)? {
+        "p" => Realm::Plain,
+        "s" => Realm::Secured,
+        _ => return None,
+    };
+    let tenant = match tenant.get(..1)? {
+        "-" => Tenant(None),
+        "+" => Tenant(Some(unescaped(tenant.get(1..)?)?.into())),
+        _ => return None,
+    };
+    Some(QueueName::new(realm, tenant, &unescaped(id)?))
+}
+
+/// A queue's first key.
+pub(super) fn queue_key(tag: &str) -> String {
+    format!("pb:q:{{{tag}}}")
+}
+
+/// The key of a record.
+pub(super) fn record_key(id: TransactionId) -> String {
+    format!("pb:t:{{{id}}}")
+}
+
+/// The key of a group.
+pub(super) fn group_key(name: &GroupName) -> String {
+    format!(
+        "pb:g:{{{}/{}}}",
+        tenant_tag(&name.tenant),
+        escaped(&name.name)
+    )
+}
+
+/// The channel of a worker.
+pub(super) fn channel(worker: &str) -> String {
+    format!("pb:w:{worker}")
+}
+
+/// Which of so many servers has a key.
+pub(super) fn server_of(key: &str, servers: usize) -> usize {
+    usize::from(redis_keyslot(key.as_bytes())) * servers / SLOTS
+}
+
+fn tenant_tag(tenant: &Tenant) -> String {
+    match &tenant.0 {
+        None => "-".into(),
+        Some(name) => format!("+{}", escaped(name)),
+    }
+}
+
+fn escaped(text: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(text, ESCAPED)
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<QueueName> {
+        let tenants = [
+            None,
+            Some(""),
+            Some("a"),
+            Some("a/b"),
+            Some("-"),
+            Some("+a"),
+        ];
+        let ids = ["b", "", "a/b", "b}", "{b", "%2F", "é \u{0}", "UNSEC:b"];
+        let realms = [Realm::Plain, Realm::Secured];
+        let mut names = Vec::new();
+        for realm in realms {
+            for tenant in tenants {
+                for id in ids {
+                    let tenant = Tenant(tenant.map(Into::into));
+                    names.push(QueueName::new(realm, tenant, id));
+                }
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn no_two_queues_meet_and_each_is_read_back() {
+        let names = names();
+        let tags: std::collections::HashSet<_> = names.iter().map(queue_tag).collect();
+        assert_eq!(tags.len(), names.len());
+        for name in &names {
+            assert_eq!(queue_of_tag(&queue_tag(name)).as_ref(), Some(name));
+        }
+        for tag in ["", "p", "p-", "x-/a", "px/a", "é", "p-/%ff"] {
+            assert_eq!(queue_of_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn all_keys_of_a_queue_are_in_one_slot() {
+        for name in names() {
+            let tag = queue_tag(&name);
+            let key = queue_key(&tag);
+            assert!(tag.is_ascii() && !tag.contains(['{', '}', ' ']));
+            let slot = redis_keyslot(tag.as_bytes());
+            for part in ["", ":l", ":t", ":w"] {
+                assert_eq!(redis_keyslot(format!("{key}{part}").as_bytes()), slot);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_spread_evenly() {
+        for servers in [1, 2, 3, 7] {
+            let mut counts = vec![0; servers];
+            for number in 0..70_000_u32 {
+                let name = QueueName::new(Realm::Plain, Tenant(None), &number.to_string());
+                counts[server_of(&queue_key(&queue_tag(&name)), servers)] += 1;
+            }
+            let fair = 70_000 / servers;
+            let near = |&count: &usize| (fair * 9 / 10..=fair * 11 / 10).contains(&count);
+            assert!(counts.iter().all(near), "{counts:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The store of many agents: state in Redis servers, shared by whoever uses them.
+//!
+//! Queues are spread over the servers of `redis.queues`, transactions over those of `redis.transactions`. Each worker
+//! has one connection to a server for queues, which is its subscription as well, and one for transactions, whose
+//! answers are large; it does not matter how many pops wait. An operation is a task of the worker's thread; what the
+//! tasks of one turn ask of a server's queues goes there in one call of a script.
+//!
+//! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
+//! `settle`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
+//! `scripts` (what runs inside the servers), `keys`, `record`, `connection`.
+
+mod amend;
+mod batch;
+mod check;
+mod client;
+mod clock;
+mod connection;
+mod contents;
+mod keys;
+mod letter;
+mod look;
+mod push;
+mod reader;
+mod record;
+mod records;
+mod scripts;
+mod settle;
+mod shard;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::{rc::Rc, sync::Arc};
+
+pub use check::StartError;
+
+use self::{
+    client::{Client, Entrance, Limits},
+    clock::Clock,
+    connection::{Connection, Settings},
+    records::Records,
+    scripts::Script,
+    shard::Shard,
+    waiting::Follower,
+};
+use super::{Health, Receive, Store};
+use crate::{
+    config::{Config, RedisAddress},
+    memory::Account,
+    runtime::Timers,
+};
+
+/// What every worker begins with.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    config: Arc<Config>,
+    answer_memory: Arc<Account>,
+    health: Arc<Health>,
+}
+
+impl Gate {
+    /// Looks at the servers, for so many workers: one that can never do is an error, one that is out of reach is waited
+    /// for later.
+    pub fn open(config: &Config, workers: usize) -> Result<Self, StartError> {
+        for address in config.redis.queues.iter().chain(transactions(config)) {
+            check::check(address, &config.redis)?;
+        }
+        Ok(Self {
+            answer_memory: Arc::new(Account::new(config.limits.max_answer_memory.bytes())),
+            health: Health::new(workers * (config.redis.queues.len() + transactions(config).len())),
+            config: Arc::new(config.clone()),
+        })
+    }
+
+    /// Whether the servers are within reach.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// Connects, on a worker's thread and within its runtime; replies go to `receive`.
+    pub fn enter(self, timers: &Rc<Timers>, receive: Receive) -> Box<dyn Store> {
+        let client = self.connect(timers, receive);
+        client.look_after();
+        Box::new(Entrance(client))
+    }
+
+    fn connect(self, timers: &Rc<Timers>, receive: Receive) -> Rc<Client> {
+        let limits = &self.config.limits;
+        let own = Limits {
+            queues_per_transaction_max: limits.max_queues,
+            listed_messages_max: limits.max_pop,
+            backlog_max: limits.max_backlog,
+            queue_retention: limits.queue_retention,
+            sweep_interval: self.config.redis.sweep,
+        };
+        let mut connections = Vec::new();
+        let shards = self.config.redis.queues.iter().map(|address| {
+            let clock = Rc::new(Clock::new(Rc::clone(timers)));
+            let scripts = Shard::scripts();
+            let connection = self.connection(address, scripts.to_vec(), &clock, timers);
+            connections.push(connection.clone());
+            Rc::new(Shard::new(
+                connection,
+                clock,
+                scripts,
+                own.queue_retention,
+                limits.max_known_queues,
+                timers,
+            ))
+        });
+        let shards = shards.collect();
+        let records = transactions(&self.config).iter().map(|address| {
+            let clock = Rc::new(Clock::new(Rc::clone(timers)));
+            let scripts = records::Scripts::new();
+            let connection = self.connection(address, scripts.all(), &clock, timers);
+            connection.start(None);
+            Rc::new(Records::new(connection, clock, scripts, timers))
+        });
+        let records = records.collect();
+        let client = Client::new(
+            shards,
+            records,
+            own,
+            Rc::clone(timers),
+            Arc::clone(&self.answer_memory),
+            receive,
+        );
+        for (server, connection) in connections.into_iter().enumerate() {
+            connection.start(Some(Follower::new(&client, server)));
+        }
+        client
+    }
+
+    fn connection(
+        &self,
+        address: &RedisAddress,
+        scripts: Vec<Rc<Script>>,
+        clock: &Rc<Clock>,
+        timers: &Rc<Timers>,
+    ) -> Connection {
+        let redis = &self.config.redis;
+        let settings = Settings {
+            address: address.clone(),
+            connect_timeout: redis.connect_timeout,
+            reply_timeout: redis.reply_timeout,
+            in_flight_max: redis.max_in_flight,
+            scripts,
+            light: self
+                .health
+                .light(&format!("{address} is not connected yet")),
+            timers: Rc::clone(timers),
+        };
+        Connection::open(settings, Rc::clone(clock))
+    }
+}
+
+/// The servers of transactions.
+fn transactions(config: &Config) -> &[RedisAddress] {
+    let redis = &config.redis;
+    if redis.transactions.is_empty() {
+        &redis.queues
+    } else {
+        &redis.transactions
+    }
+}

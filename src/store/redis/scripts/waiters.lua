@@ -1,0 +1,71 @@
+-- Pops that wait, and the workers they belong to.
+
+-- What is to be published, for each worker.
+local letters = {}
+
+local alive = {}
+
+-- Whether a worker still listens: it said so lately, and its subscription is there.
+local function is_alive(worker)
+  if alive[worker] == nil then
+    local until_ms = tonumber(call('ZSCORE', 'pb:workers', worker))
+    alive[worker] = until_ms ~= nil and until_ms > now
+      and call('PUBSUB', 'NUMSUB', 'pb:w:' .. worker)[2] > 0
+  end
+  return alive[worker]
+end
+
+local function waiter_of(entry)
+  local worker, ticket, count, bytes, life, kind =
+    string.match(entry, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return {
+    worker = worker, ticket = ticket, count = tonumber(count), bytes = tonumber(bytes), life = tonumber(life),
+    kind = kind
+  }
+end
+
+-- The waiter whose turn it is. Those whose worker is gone lose theirs.
+local function first_waiter(q)
+  while true do
+    local entry = call('LINDEX', q .. ':w', '0')
+    if not entry then
+      return nil
+    end
+    local waiter = waiter_of(entry)
+    if is_alive(waiter.worker) then
+      return waiter
+    end
+    call('LPOP', q .. ':w')
+  end
+end
+
+-- Gives how many are left.
+local function drop_dead_waiters(q)
+  local waiters, living = call('LRANGE', q .. ':w', '0', '-1'), {}
+  for _, entry in ipairs(waiters) do
+    if is_alive(string.match(entry, '^%S+')) then
+      living[#living + 1] = entry
+    end
+  end
+  if #living < #waiters then
+    -- Anew, since to look for each of many in the list takes too long.
+    call('DEL', q .. ':w')
+    in_slices(living, function(slice) call('RPUSH', q .. ':w', unpack(slice)) end)
+  end
+  return #living
+end
+
+local function describe_handout(lease, bytes, ids)
+  return text(lease) .. ' ' .. bytes .. ' ' .. table.concat(ids)
+end
+
+-- Answers the first waiter with messages, or with one whose payload is at hand. A letter tells how many ids are in it
+-- and how long the payload is, '-' for none.
+local function hand_over(q, waiter, lease, bytes, ids, payload)
+  call('LPOP', q .. ':w')
+  local own = letters[waiter.worker] or {}
+  own[#own + 1] = table.concat({waiter.ticket, #ids, payload and #payload or '-', ''}, ' ')
+  own[#own + 1] = describe_handout(lease, bytes, ids)
+  own[#own + 1] = payload
+  letters[waiter.worker] = own
+end

@@ -1,0 +1,476 @@
+//! A server of queues: the operations on a queue, each one call of the script.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    batch::{Arguments, Batcher},
+    clock::Clock,
+    connection::{Connection, Fault},
+    keys,
+    reader::Reader,
+    scripts::Script,
+    sweep::Rounds,
+};
+use crate::{
+    mailbox::{LeaseId, LeaseKind, Pop, QueueInfo, QueueName, TransactionId, UnixMillis},
+    runtime::Timers,
+};
+
+/// Queues that one sweep looks at.
+const SWEPT_AT_ONCE: u64 = 64;
+
+/// A worker's way to a server of queues. Its connection is the worker's subscription there as well.
+pub(super) struct Shard {
+    pub(super) connection: Connection,
+    pub(super) clock: Rc<Clock>,
+    /// Pushes, which a server without memory refuses.
+    pub(super) pushes: Rc<Batcher>,
+    /// Everything else.
+    others: Rc<Batcher>,
+    pub(super) rounds: Rounds,
+    /// This worker's name there, another one for each connection.
+    worker: RefCell<Rc<str>>,
+    /// Whether it has told the server by that name that it is there.
+    pub(super) has_swept: Cell<bool>,
+}
+
+/// A queue's name, as servers know it.
+#[derive(Clone, Debug)]
+pub(super) struct QueueKey {
+    pub(super) name: QueueName,
+    pub(super) tag: Rc<str>,
+    pub(super) key: Rc<str>,
+}
+
+impl QueueKey {
+    pub(super) fn of(name: &QueueName) -> Self {
+        let tag = keys::queue_tag(name);
+        Self {
+            name: name.clone(),
+            key: keys::queue_key(&tag).into(),
+            tag: tag.into(),
+        }
+    }
+
+    /// Which of so many servers has it.
+    pub(super) fn server(&self, servers: usize) -> usize {
+        keys::server_of(&self.key, servers)
+    }
+}
+
+/// Messages as a server hands them out: without contents.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Handed {
+    pub(super) lease: LeaseId,
+    /// Of the payloads.
+    pub(super) bytes: usize,
+    pub(super) ids: Vec<TransactionId>,
+    /// The payload of the one message, if it came with it.
+    pub(super) payload: Option<Bytes>,
+}
+
+/// What a pop gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Popped {
+    Messages(Handed),
+    /// It has joined the queue's waiters.
+    Waits,
+    Nothing,
+    /// Nothing yet: to look at more in one go would have held up the server.
+    Again,
+}
+
+/// What becomes of a message when a lease is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is delivered by this.
+    Delivered,
+    /// The queue does not have it.
+    Absent,
+    /// Somebody else has it by now, and theirs it is to settle.
+    Elsewhere,
+}
+
+/// A waiter's names: its worker and its number there.
+#[derive(Clone, Copy)]
+pub(super) struct Waiter<'name> {
+    pub(super) worker: &'name str,
+    pub(super) number: u64,
+}
+
+/// What a sweep tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// Whether the server had known that this worker is there.
+    pub(super) was_known: bool,
+    /// When there is more to do.
+    pub(super) next: Option<UnixMillis>,
+}
+
+/// Leases are `ends * LEASES_A_MILLISECOND + number + is reliable`.
+const LEASES_A_MILLISECOND: u64 = 1024;
+
+/// When a lease lapses, unless it is settled before.
+pub(super) fn lease_ends(lease: LeaseId) -> UnixMillis {
+    UnixMillis(lease.0 / LEASES_A_MILLISECOND)
+}
+
+/// Whether consumers settle it.
+pub(super) fn is_reliable(lease: LeaseId) -> bool {
+    lease.0 % 2 == 1
+}
+
+impl Shard {
+    /// The scripts that its connection needs.
+    pub(super) fn scripts() -> [Rc<Script>; 2] {
+        [Script::push().into(), Script::queue().into()]
+    }
+
+    pub(super) fn new(
+        connection: Connection,
+        clock: Rc<Clock>,
+        [push, queue]: [Rc<Script>; 2],
+        retention: Duration,
+        queues_max: usize,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let retention_ms = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        let batcher = |script| {
+            let clock = Rc::clone(&clock);
+            Batcher::new(
+                connection.clone(),
+                script,
+                move |arguments| {
+                    arguments.number(clock.for_scripts());
+                    arguments.number(retention_ms);
+                    arguments.number(queues_max as u64);
+                },
+                timers,
+            )
+        };
+        Self {
+            pushes: batcher(push),
+            others: batcher(queue),
+            rounds: Rounds::new(timers, &clock),
+            worker: RefCell::new("".into()),
+            has_swept: Cell::new(false),
+            connection,
+            clock,
+        }
+    }
+
+    pub(super) fn worker(&self) -> Rc<str> {
+        Rc::clone(&self.worker.borrow())
+    }
+
+    /// There is a new connection, and on it this worker has this name.
+    pub(super) fn set_worker(&self, worker: &str) {
+        let before = self.worker.replace(worker.into());
+        self.has_swept.set(false);
+        if !before.is_empty() {
+            // The server may not have noticed yet that nobody listens there.
+            let gone = [b"ZREM", keys::WORKERS.as_bytes(), before.as_bytes()];
+            drop(self.connection.call(&gone));
+        }
+    }
+
+    fn ask(
+        &self,
+        name: &str,
+        key: &QueueKey,
+        write: impl FnOnce(&mut Arguments<'_>),
+    ) -> super::connection::Answer<Bytes> {
+        self.others.ask(&key.key, |arguments| {
+            arguments.text(name);
+            write(arguments);
+        })
+    }
+
+    /// Takes messages, or waits if it has a waiter's names.
+    pub(super) async fn pop(
+        &self,
+        key: &QueueKey,
+        pop: &Pop,
+        waiter: Option<Waiter<'_>>,
+    ) -> Result<Popped, Fault> {
+        let answer = self.ask("pop", key, |arguments| {
+            write_terms(pop, arguments);
+            arguments.text(waiter.map_or("", |it| it.worker));
+            match waiter {
+                Some(waiter) => arguments.number(waiter.number),
+                None => arguments.text(""),
+            }
+        });
+        let reply = answer.await?;
+        match reply.first() {
+            Some(b'M') => Handed::read(&reply.slice(1..)).map(Popped::Messages),
+            Some(b'W') if waiter.is_some() => Some(Popped::Waits),
+            Some(b'N') => Some(Popped::Nothing),
+            Some(b'A') => Some(Popped::Again),
+            _ => None,
+        }
+        .ok_or(Fault::Nonsense)
+    }
+
+    /// Whether the waiter was still waiting.
+    pub(super) async fn cancel(
+        &self,
+        key: &QueueKey,
+        pop: &Pop,
+        waiter: Waiter<'_>,
+    ) -> Result<bool, Fault> {
+        let answer = self.ask("cancel", key, |arguments| {
+            let kind = kind_letter(pop.kind);
+            let (count, bytes, life) = terms(pop);
+            let Waiter { worker, number } = waiter;
+            arguments.text(&format!("{worker} {number} {count} {bytes} {life} {kind}"));
+        });
+        Ok(*answer.await? == *b"1")
+    }
+
+    /// What becomes of each of the messages by this.
+    pub(super) async fn settle(
+        &self,
+        key: &QueueKey,
+        lease: LeaseId,
+        ids: &[TransactionId],
+    ) -> Result<Vec<Settled>, Fault> {
+        let answer = self.others.ask_later(&key.key, |arguments| {
+            arguments.text("settle");
+            arguments.number(lease.0);
+            arguments.text(&joined(ids));
+        });
+        let reply = answer.await?;
+        if reply.len() != ids.len() {
+            return Err(Fault::Nonsense);
+        }
+        let settled = reply.iter().map(|flag| match flag {
+            b'1' => Settled::Delivered,
+            b'2' => Settled::Elsewhere,
+            _ => Settled::Absent,
+        });
+        Ok(settled.collect())
+    }
+
+    /// Which of the messages were still out by this lease, and are back.
+    pub(super) async fn release(
+        &self,
+        key: &QueueKey,
+        lease: LeaseId,
+        ids: &[TransactionId],
+    ) -> Result<Vec<bool>, Fault> {
+        let answer = self.ask("release", key, |arguments| {
+            arguments.number(lease.0);
+            arguments.text(&joined(ids));
+        });
+        read_flags(&answer.await?, ids.len())
+    }
+
+    /// Which of the messages were there to be acked.
+    pub(super) async fn ack(
+        &self,
+        key: &QueueKey,
+        ids: &[TransactionId],
+    ) -> Result<Vec<bool>, Fault> {
+        let answer = self.ask("ack", key, |arguments| arguments.text(&joined(ids)));
+        read_flags(&answer.await?, ids.len())
+    }
+
+    /// The head of the line.
+    pub(super) async fn peek(
+        &self,
+        key: &QueueKey,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<Handed, Fault> {
+        let answer = self.ask("peek", key, |arguments| {
+            let count_max = count_max.min(POP_MAX);
+            arguments.expect_ids(count_max);
+            arguments.number(count_max as u64);
+            arguments.number(clamped(bytes_max));
+        });
+        let reply = answer.await?;
+        let mut reader = Reader::new(&reply);
+        let read = |reader: &mut Reader| {
+            Some(Handed {
+                lease: LeaseId::default(),
+                bytes: usize::try_from(reader.number()?).ok()?,
+                ids: reader.all_ids()?,
+                payload: None,
+            })
+        };
+        read(&mut reader).ok_or(Fault::Nonsense)
+    }
+
+    pub(super) async fn describe(
+        &self,
+        key: &QueueKey,
+        listed_max: usize,
+    ) -> Result<QueueInfo, Fault> {
+        let answer = self.ask("info", key, |arguments| {
+            let listed_max = listed_max.min(POP_MAX);
+            arguments.expect_ids(2 * listed_max);
+            arguments.number(listed_max as u64);
+        });
+        let reply = answer.await?;
+        let mut reader = Reader::new(&reply);
+        let mut read = || {
+            let last_pop = match reader.word()? {
+                "-" => None,
+                second => Some(second.parse().ok()?),
+            };
+            let blocked = reader.word()? == "1";
+            let size = usize::try_from(reader.number()?).ok()?;
+            let high_count = usize::try_from(reader.number()?).ok()?;
+            let mut high = reader.all_ids()?;
+            let low = high.split_off(high_count.min(high.len()));
+            Some(QueueInfo {
+                last_pop,
+                blocked,
+                size,
+                high,
+                low,
+            })
+        };
+        read().ok_or(Fault::Nonsense)
+    }
+
+    /// Tells a queue of a message's new end or size.
+    pub(super) fn amend(
+        &self,
+        key: &QueueKey,
+        id: TransactionId,
+        expires_at: Option<u32>,
+        payload_bytes: Option<usize>,
+    ) -> impl Future<Output = Result<(), Fault>> + use<> {
+        let answer = self.ask("amend", key, |arguments| {
+            arguments.text(id.write_to(&mut [0; 36]));
+            match expires_at {
+                Some(second) => arguments.number(second.into()),
+                None => arguments.text(""),
+            }
+            match payload_bytes {
+                Some(bytes) => arguments.number(bytes as u64),
+                None => arguments.text(""),
+            }
+        });
+        async move { answer.await.map(|_| ()) }
+    }
+
+    /// Takes messages away whose transactions are gone.
+    pub(super) fn remove(
+        &self,
+        key: &QueueKey,
+        ids: &[TransactionId],
+    ) -> impl Future<Output = Result<(), Fault>> + use<> {
+        let answer = self.ask("remove", key, |arguments| arguments.text(&joined(ids)));
+        async move { answer.await.map(|_| ()) }
+    }
+
+    /// Says that this worker is there, for so long, and does what fell due.
+    pub(super) fn sweep(
+        &self,
+        worker: &str,
+        life: Duration,
+    ) -> impl Future<Output = Result<Swept, Fault>> + use<> {
+        let asked = self.clock.tick();
+        let clock = Rc::clone(&self.clock);
+        let answer = self.others.ask(keys::DUE, |arguments| {
+            arguments.text("sweep");
+            arguments.text(worker);
+            arguments.number(u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+            arguments.number(SWEPT_AT_ONCE);
+        });
+        async move {
+            let reply = answer.await?;
+            let mut reader = Reader::new(&reply);
+            let mut read = || {
+                let was_known = reader.word()? == "1";
+                clock.set(UnixMillis(reader.number()?), asked);
+                let next = match reader.word()? {
+                    "-" => None,
+                    time => Some(UnixMillis(time.parse().ok()?)),
+                };
+                Some(Swept { was_known, next })
+            };
+            read().ok_or(Fault::Nonsense)
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.pushes.is_idle() && self.others.is_idle() && self.connection.in_flight() == 0
+    }
+}
+
+impl Handed {
+    /// Reads `<lease> <bytes> <ids>`.
+    fn read(reply: &Bytes) -> Option<Self> {
+        let mut reader = Reader::new(reply);
+        Some(Self {
+            lease: LeaseId(reader.number()?),
+            bytes: usize::try_from(reader.number()?).ok()?,
+            ids: reader.all_ids()?,
+            payload: None,
+        })
+    }
+}
+
+fn read_flags(reply: &Bytes, count: usize) -> Result<Vec<bool>, Fault> {
+    if reply.len() != count {
+        return Err(Fault::Nonsense);
+    }
+    Ok(reply.iter().map(|&flag| flag == b'1').collect())
+}
+
+fn joined(ids: &[TransactionId]) -> String {
+    let mut text = String::with_capacity(36 * ids.len());
+    for id in ids {
+        text.push_str(id.write_to(&mut [0; 36]));
+    }
+    text
+}
+
+fn kind_letter(kind: LeaseKind) -> &'static str {
+    match kind {
+        LeaseKind::Delivery => "D",
+        LeaseKind::Reliable => "R",
+    }
+}
+
+/// Most messages, most bytes, and milliseconds of the lease, each at least one.
+fn terms(pop: &Pop) -> (u64, u64, u64) {
+    let life_ms = u64::try_from(pop.lease.as_millis()).unwrap_or(u64::MAX);
+    (
+        clamped(pop.count_max.clamp(1, POP_MAX)),
+        clamped(pop.bytes_max),
+        life_ms.clamp(1, LEASE_MAX_MS),
+    )
+}
+
+/// Messages of one answer: as many ids as a server sends in one go without trouble. The rest stays in the queue.
+const POP_MAX: usize = 100_000;
+
+/// Numbers beyond this are not exact in the servers' scripts.
+const NUMBER_MAX: u64 = 1 << 50;
+
+/// The longest lease that can be told from others: about thirty years.
+const LEASE_MAX_MS: u64 = 1_000_000_000_000;
+
+fn clamped(number: usize) -> u64 {
+    (number as u64).min(NUMBER_MAX)
+}
+
+fn write_terms(pop: &Pop, arguments: &mut Arguments<'_>) {
+    let (count, bytes, life_ms) = terms(pop);
+    arguments.expect_ids(pop.count_max.min(POP_MAX));
+    arguments.number(count);
+    arguments.number(bytes);
+    arguments.number(life_ms);
+    arguments.text(kind_letter(pop.kind));
+}

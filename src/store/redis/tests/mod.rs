@@ -1,0 +1,10 @@
+//! The store with real servers. They need `redis-server`.
+
+mod bench;
+mod bulk;
+mod crowd;
+mod histories;
+mod names;
+mod order;
+mod refusals;
+mod server;
