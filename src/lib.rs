@@ -2,7 +2,8 @@
 //!
 //! Read the rooms in this order; each one uses only those below it:
 //!
-//! - [`cli`]: the command line: serve, check the configuration, hash a password.
+//! - [`cli`]: the command line: serve, migrate, check the configuration, hash a password.
+//! - [`migrate`]: brings what an old server holds into the store.
 //! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
@@ -20,6 +21,7 @@ pub mod config;
 pub mod http;
 pub mod mailbox;
 pub mod memory;
+pub mod migrate;
 pub mod runtime;
 pub mod store;
 pub mod vital;

@@ -1,4 +1,4 @@
-//! The command line: serve, check the configuration, hash a password.
+//! The command line: serve, migrate, check the configuration, hash a password.
 //!
 //! One file per command. Wrong arguments end with exit code 2, anything else that fails with 1.
 
@@ -6,6 +6,7 @@ mod check_config;
 mod configuration;
 mod hash_password;
 mod logging;
+mod migrate;
 mod output;
 mod serve;
 
@@ -23,6 +24,7 @@ pub fn run() -> ExitCode {
         None => serve::run(outer),
         Some(Command::Serve(inner)) => serve::run(outer.and(inner)),
         Some(Command::CheckConfig(inner)) => check_config::run(outer.and(inner)),
+        Some(Command::Migrate(command)) => migrate::run(outer, command),
         Some(Command::HashPassword { user }) => hash_password::run(&user),
     }
 }
@@ -44,6 +46,8 @@ enum Command {
     Serve(Configuration),
     /// Say whether the configuration is fine, or everything that is wrong with it
     CheckConfig(Configuration),
+    /// Bring the messages and groups of an old server into the store (may be repeated)
+    Migrate(migrate::Migrate),
     /// Read a password from standard input and print the line for auth.admin
     HashPassword {
         /// Who the password is for
