@@ -35,8 +35,7 @@ fn answers_that_find_no_room_are_refused_and_their_messages_stay() {
     assert!(refused.header("Retry-After").is_some());
     let refused = client.call(&post(other.route("pop"), &json!({})));
     refused.assert_errors(503, &["no room: limits.max_answer_memory is reached"]);
-    let info = client.queue_info(&other);
-    assert_eq!(info["size"], PAYLOADS);
+    client.await_size(&other, PAYLOADS);
     // What is small enough, and what has no contents, goes on.
     client.assert_alive();
     // The room comes back with the client that took it.

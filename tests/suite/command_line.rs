@@ -24,11 +24,10 @@ fn said(output: &Output) -> String {
 /// A configuration file for a store and a free port, with `more` behind it.
 fn config_file(layout: &Layout, more: &str) -> std::path::PathBuf {
     let path = layout.scratch().join("popbox.toml");
-    let mut text = "[server]\nlisten = \"127.0.0.1:0\"\n".to_owned();
-    text.push_str("[store]\n");
+    // A dotted key stands on top, before the first section.
+    let mut text = "server.listen = \"127.0.0.1:0\"\n".to_owned();
     for (key, value) in layout.settings(Durability::Interval) {
-        let name = key.strip_prefix("store.").expect("a key of the store");
-        writeln!(text, "{name} = {value:?}").unwrap();
+        writeln!(text, "{key} = {value:?}").unwrap();
     }
     text.push_str(more);
     fs::write(&path, text).unwrap();
@@ -92,10 +91,9 @@ fn a_setting_on_the_command_line_wins_over_the_environment_and_that_over_the_fil
 /// For the embedded store only.
 #[test]
 fn without_a_path_the_embedded_store_is_in_popbox_data() {
-    let layout = Layout::fresh();
-    if !layout.is_embedded() {
+    let Some(layout) = Layout::fresh_embedded() else {
         return;
-    }
+    };
     let mut command = popbox();
     command
         .args(["serve", "--set", "server.listen=127.0.0.1:0"])

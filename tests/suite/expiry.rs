@@ -42,7 +42,7 @@ fn a_message_expires_while_it_waits_in_its_queue() {
         client.transaction(&id) == json!({})
     });
     assert!(client.peek(&q).is_empty());
-    assert_eq!(client.queue_info(&q)["size"], json!(0));
+    client.await_size(&q, 0);
     assert!(client.pop(&q, &json!({"timeout": 1})).is_empty());
     let state = client.state(&id);
     assert!(

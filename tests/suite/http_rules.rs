@@ -565,7 +565,7 @@ fn an_absolute_target_is_understood() {
 
 #[test]
 fn every_durability_answers_alike() {
-    for durability in [Durability::Sync, Durability::Interval] {
+    for &durability in Durability::all() {
         let server = Settings::new().durability(durability).start();
         server.client().assert_alive();
     }

@@ -85,26 +85,22 @@ fn a_port_in_use_is_refused_and_named() {
 /// For the embedded store only: another kind of store is made to be shared.
 #[test]
 fn a_second_server_on_the_same_store_is_refused_and_the_first_goes_on() {
-    let first = Settings::new().start();
-    if !first.layout.is_embedded() {
+    let Some(layout) = Layout::fresh_embedded() else {
         return;
-    }
+    };
+    let first = Settings::on(&layout).start();
     let q = Queue::fresh();
     first.client().push(&q, "safe");
-    let refusal = Settings::on(&first.layout)
-        .try_start()
-        .err()
-        .expect("refused");
+    let refusal = Settings::on(&layout).try_start().err().expect("refused");
     assert!(!refusal.status.success());
     assert!(
-        refusal.stderr.contains(&first.layout.name()),
+        refusal.stderr.contains(&layout.name()),
         "{}",
         refusal.stderr
     );
     assert!(!refusal.stderr.contains("panicked"), "{}", refusal.stderr);
     assert_eq!(first.client().pop(&q, &json!({})).data, ["safe"]);
     // Once the first has gone, the store is free again, however it went.
-    let layout = first.layout.clone();
     first.kill();
     Settings::on(&layout).start().client().assert_alive();
 }
@@ -112,11 +108,10 @@ fn a_second_server_on_the_same_store_is_refused_and_the_first_goes_on() {
 /// For the embedded store only: another kind of store has no files here.
 #[test]
 fn a_damaged_store_is_refused_and_named() {
-    let server = Settings::new().durability(Durability::Sync).start();
-    let layout = server.layout.clone();
-    if !layout.is_embedded() {
+    let Some(layout) = Layout::fresh_embedded() else {
         return;
-    }
+    };
+    let server = Settings::on(&layout).durability(Durability::Sync).start();
     let payloads: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     server.client().push_many(&Queue::fresh(), &payloads);
     server.stop();
@@ -135,11 +130,10 @@ fn a_damaged_store_is_refused_and_named() {
 /// silence.
 #[test]
 fn a_flipped_bit_is_refused_or_harmless() {
-    let server = Settings::new().durability(Durability::Sync).start();
-    let layout = server.layout.clone();
-    if !layout.is_embedded() {
+    let Some(layout) = Layout::fresh_embedded() else {
         return;
-    }
+    };
+    let server = Settings::on(&layout).durability(Durability::Sync).start();
     let q = Queue::fresh();
     let payloads: Vec<String> = (0..100)
         .map(|number| format!("payload number {number} to be kept"))
@@ -174,10 +168,9 @@ fn a_flipped_bit_is_refused_or_harmless() {
 /// For the embedded store only.
 #[test]
 fn a_store_path_that_cannot_be_used_is_refused_and_named() {
-    let layout = Layout::fresh();
-    if !layout.is_embedded() {
+    let Some(layout) = Layout::fresh_embedded() else {
         return;
-    }
+    };
     let file = layout.scratch().join("a-file");
     std::fs::write(&file, "not a directory").unwrap();
     let path = file.join("store").display().to_string();

@@ -242,7 +242,7 @@ fn a_client_that_leaves_after_its_answer_keeps_its_lease() {
     let id = client.push(&q, "p");
     shared.client().poprel(&q, &json!({"timeoutACK": 100}));
     pause();
-    assert_eq!(client.state(&id), json!({&q.id: "Blocked"}));
+    client.await_state(&id, &q, "Blocked");
     assert_eq!(client.ack(&q, &[&id]), json!([{"err": null, "data": id}]));
 }
 

@@ -19,7 +19,7 @@ enum End {
 
 /// Runs `before` on one server and `after` on the next one of the same store, for every way to end and to store.
 fn across_every_restart<T>(before: impl Fn(&mut Client) -> T, after: impl Fn(&mut Client, &T)) {
-    for durability in [Durability::Sync, Durability::Interval] {
+    for &durability in Durability::all() {
         for end in [End::Sigterm, End::Kill] {
             println!("{durability:?}, {end:?}");
             across_a_restart(durability, end, &before, &after);
@@ -198,7 +198,7 @@ fn what_was_acked_stays_delivered() {
 
 #[test]
 fn what_was_popped_stays_delivered_after_a_polite_end() {
-    for durability in [Durability::Sync, Durability::Interval] {
+    for &durability in Durability::all() {
         let q = Queue::fresh();
         across_a_restart(
             durability,
@@ -220,7 +220,7 @@ fn what_was_popped_stays_delivered_after_a_polite_end() {
 #[test]
 fn what_was_popped_before_a_kill_comes_again_at_most_in_its_old_place() {
     let server_lease = "1s";
-    for durability in [Durability::Sync, Durability::Interval] {
+    for &durability in Durability::all() {
         let (layout, q) = (Layout::fresh(), Queue::fresh());
         let settings = || {
             Settings::on(&layout)

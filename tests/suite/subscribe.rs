@@ -163,7 +163,7 @@ fn a_reliable_stream_blocks_each_message_until_it_is_acked() {
     for payload in ["a", "b"] {
         let id = client.push(&q, payload);
         assert_eq!(stream.next_message(), (payload.to_owned(), id.clone()));
-        assert_eq!(client.state(&id), json!({&q.id: "Blocked"}));
+        client.await_state(&id, &q, "Blocked");
         assert_eq!(client.ack(&q, &[&id]), json!([{"err": null, "data": id}]));
         assert_eq!(client.state(&id), json!({&q.id: "Delivered"}));
     }
@@ -244,7 +244,7 @@ fn what_was_popped_before_on_the_connection_is_no_business_of_the_stream() {
     assert_eq!(Popped::parse(&stream.receive()).transactions, [id.as_str()]);
     assert_eq!(stream.receive_head().status, 200);
     assert!(stream.is_silent_for(Duration::from_secs(2)));
-    assert_eq!(client.state(&id), json!({&q.id: "Blocked"}));
+    client.await_state(&id, &q, "Blocked");
 }
 
 #[test]

@@ -88,14 +88,15 @@ impl Client {
     /// Pushes many in as few round trips as can be; their ids.
     #[track_caller]
     pub(crate) fn push_many(&mut self, queue: &Queue, payloads: &[String]) -> Vec<String> {
+        let client = self.for_pushes().expect("a connection for pushes");
         let mut ids = Vec::new();
         for batch in payloads.chunks(25) {
             let mut bytes = Vec::new();
             for payload in batch {
-                bytes.extend(push_request(queue, payload, json!({})).bytes(self.host()));
+                bytes.extend(push_request(queue, payload, json!({})).bytes(client.host()));
             }
-            self.send_raw(&bytes);
-            ids.extend(batch.iter().map(|_| id_in(&self.receive())));
+            client.send_raw(&bytes);
+            ids.extend(batch.iter().map(|_| id_in(&client.receive())));
         }
         ids
     }

@@ -79,6 +79,19 @@ impl Request {
         self.method == "HEAD"
     }
 
+    /// Whether it is `POST /trans`, or that of a tenant.
+    pub(crate) fn is_push(&self) -> bool {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let path: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+        self.method == "POST"
+            && match path.as_slice() {
+                [trans] => is(trans, "trans"),
+                [org, _, trans] => is(org, "org") && is(trans, "trans"),
+                _ => false,
+            }
+    }
+
     /// With a length, whatever the method; `Host` unless the test gave one.
     pub(crate) fn bytes(&self, host: &str) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
@@ -210,12 +223,16 @@ pub(crate) enum Broken {
     Malformed(#[allow(dead_code, reason = "shown when a test fails")] String),
 }
 
-/// One connection.
+/// One connection; on a layout of two agents, another one for pushes.
 pub(crate) struct Client {
     stream: TcpStream,
     /// Received and not yet taken.
     received: Vec<u8>,
     host: String,
+    /// Where pushes go, if that is elsewhere.
+    pushing_to: Option<SocketAddr>,
+    /// The connection to there, opened by the first of them.
+    pusher: Option<Box<Client>>,
 }
 
 impl Client {
@@ -248,7 +265,36 @@ impl Client {
             stream,
             received: Vec::new(),
             host: addr.to_string(),
+            pushing_to: None,
+            pusher: None,
         })
+    }
+
+    /// With an agent of its own for pushes that are called one by one; whatever else is sent stays on this connection.
+    pub(crate) fn pushing_to(mut self, addr: SocketAddr) -> Self {
+        self.pushing_to = Some(addr);
+        self
+    }
+
+    /// Who a request goes to: this client, or the one for pushes.
+    pub(crate) fn for_request(&mut self, request: &Request) -> io::Result<&mut Self> {
+        if request.is_push() {
+            self.for_pushes()
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Who pushes go to.
+    pub(crate) fn for_pushes(&mut self) -> io::Result<&mut Self> {
+        let Some(addr) = self.pushing_to else {
+            return Ok(self);
+        };
+        let pusher = match self.pusher.take() {
+            Some(pusher) => pusher,
+            None => Box::new(Self::try_connect(addr)?),
+        };
+        Ok(self.pusher.insert(pusher))
     }
 
     /// What this client sends as `Host`.
@@ -258,11 +304,15 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn call(&mut self, request: &Request) -> Response {
-        self.send(request);
+        let client = match self.for_request(request) {
+            Ok(client) => client,
+            Err(error) => panic!("connect to the agent for pushes: {error}"),
+        };
+        client.send(request);
         if request.is_head() {
-            self.receive_head()
+            client.receive_head()
         } else {
-            self.receive()
+            client.receive()
         }
     }
 

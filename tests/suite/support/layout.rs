@@ -1,14 +1,21 @@
 //! Everything a test knows about the store under the server. Another store is one more variant here.
+//!
+//! `POPBOX_TEST_LAYOUT` names the one that the suite runs on:
+//!
+//! - `embedded`, the default;
+//! - `redis`: one redis-server;
+//! - `redis-shards`: two for queues and another for transactions;
+//! - `redis-agents`: one, and two servers on it. Pushes go to one of them and everything else to the other.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once};
 
 use tempfile::TempDir;
 
-use super::Disk;
+use super::{Disk, Redis};
 
 /// How an acknowledged write is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +24,51 @@ pub(crate) enum Durability {
     Interval,
 }
 
+impl Durability {
+    /// Those that the store has. In Redis it is the business of Redis: there, one stands for all.
+    pub(crate) fn all() -> &'static [Self] {
+        match Choice::of_this_run() {
+            Choice::Embedded => &[Self::Sync, Self::Interval],
+            Choice::Redis | Choice::RedisShards | Choice::RedisAgents => &[Self::Sync],
+        }
+    }
+}
+
+/// What `POPBOX_TEST_LAYOUT` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Embedded,
+    Redis,
+    RedisShards,
+    RedisAgents,
+}
+
+impl Choice {
+    fn of_this_run() -> Self {
+        static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
+            let name = env::var("POPBOX_TEST_LAYOUT").unwrap_or_else(|_| "embedded".to_owned());
+            match name.as_str() {
+                "embedded" => Choice::Embedded,
+                "redis" => Choice::Redis,
+                "redis-shards" => Choice::RedisShards,
+                "redis-agents" => Choice::RedisAgents,
+                other => panic!(
+                    "POPBOX_TEST_LAYOUT={other} is not known: embedded, redis, redis-shards, redis-agents"
+                ),
+            }
+        });
+        *CHOICE
+    }
+}
+
 /// Where a small disk is mounted in the scratch folder of its layout.
 const DISK: &str = "disk";
 
 /// One store, which outlives the servers that are started on it.
 pub(crate) struct Layout {
     kind: Kind,
+    /// Whether a server started on it is two.
+    has_pushing_agent: bool,
     /// What its files lie on, if that is not the disk of the target directory. Unmounted before the folder goes.
     disk: Option<Disk>,
     /// Removed with the layout; also a place for a test's own files.
@@ -31,31 +77,93 @@ pub(crate) struct Layout {
 
 enum Kind {
     Embedded,
+    Redis {
+        queues: Vec<Redis>,
+        /// None: on the servers of the queues.
+        transactions: Vec<Redis>,
+    },
 }
 
 impl Layout {
-    /// A new, empty store of the kind that `POPBOX_TEST_LAYOUT` names.
+    /// A new, empty store of the kind that the suite runs on.
     pub(crate) fn fresh() -> Arc<Self> {
-        let kind = env::var("POPBOX_TEST_LAYOUT").unwrap_or_else(|_| "embedded".to_owned());
-        Arc::new(match kind.as_str() {
-            "embedded" => Self::embedded(scratch()),
-            other => panic!("POPBOX_TEST_LAYOUT={other} is not known: embedded"),
+        let choice = Choice::of_this_run();
+        Arc::new(Self {
+            has_pushing_agent: choice == Choice::RedisAgents,
+            ..match choice {
+                Choice::Embedded => Self::embedded(scratch()),
+                Choice::Redis | Choice::RedisAgents => Self::redis(1, 0, &[]),
+                Choice::RedisShards => Self::redis(2, 1, &[]),
+            }
         })
     }
 
-    /// A new, empty embedded store on a small disk of its own; none where this process may not mount one.
+    /// A new, empty embedded store; none, and a line that says so, where the suite runs on another.
+    pub(crate) fn fresh_embedded() -> Option<Arc<Self>> {
+        if Choice::of_this_run() != Choice::Embedded {
+            println!("skipped: this is about the embedded store");
+            return None;
+        }
+        Some(Arc::new(Self::embedded(scratch())))
+    }
+
+    /// A new, empty embedded store on a small disk of its own; none, and a line that says so, where this process may
+    /// not mount one or the suite runs on another store.
     pub(crate) fn on_small_disk(mebibytes: usize) -> Option<Arc<Self>> {
-        let dir = scratch();
-        let disk = Disk::mount(&dir.path().join(DISK), mebibytes)?;
-        Some(Arc::new(Self {
-            disk: Some(disk),
-            ..Self::embedded(dir)
-        }))
+        let mut layout = Arc::into_inner(Self::fresh_embedded()?)?;
+        layout.disk = Disk::mount(&layout.dir.path().join(DISK), mebibytes);
+        if layout.disk.is_none() {
+            println!("skipped: only root may mount a small disk to fill");
+            return None;
+        }
+        Some(Arc::new(layout))
+    }
+
+    /// A new, empty Redis store as the suite runs on, for a test that starts its agents itself; none, and a line that
+    /// says so, where there is nothing new to learn: on another store, and where it runs on two agents anyway.
+    pub(crate) fn fresh_redis() -> Option<Arc<Self>> {
+        match Choice::of_this_run() {
+            Choice::Embedded | Choice::RedisAgents => {
+                println!("skipped: this is for the layouts redis and redis-shards");
+                None
+            }
+            Choice::Redis => Some(Arc::new(Self::redis(1, 0, &[]))),
+            Choice::RedisShards => Some(Arc::new(Self::redis(2, 1, &[]))),
+        }
+    }
+
+    /// The same of a single redis-server with more flags of its command line, for what does not depend on their
+    /// number; none where the suite does not run on one.
+    pub(crate) fn redis_with(flags: &[&str]) -> Option<Arc<Self>> {
+        if Choice::of_this_run() != Choice::Redis {
+            println!("skipped: this is for the layout redis");
+            return None;
+        }
+        Some(Arc::new(Self::redis(1, 0, flags)))
     }
 
     fn embedded(dir: TempDir) -> Self {
         Self {
             kind: Kind::Embedded,
+            has_pushing_agent: false,
+            disk: None,
+            dir,
+        }
+    }
+
+    fn redis(queues: usize, transactions: usize, flags: &[&str]) -> Self {
+        let dir = scratch();
+        let start = |count| {
+            (0..count)
+                .map(|_| Redis::start(dir.path(), flags))
+                .collect()
+        };
+        Self {
+            kind: Kind::Redis {
+                queues: start(queues),
+                transactions: start(transactions),
+            },
+            has_pushing_agent: false,
             disk: None,
             dir,
         }
@@ -63,11 +171,11 @@ impl Layout {
 
     /// The settings that make a server use this store.
     pub(crate) fn settings(&self, durability: Durability) -> Vec<(String, String)> {
-        match self.kind {
+        let settings = match &self.kind {
             Kind::Embedded => vec![
-                ("store.path".to_owned(), self.name()),
+                ("store.path", self.name()),
                 (
-                    "store.durability".to_owned(),
+                    "store.durability",
                     match durability {
                         Durability::Sync => "sync",
                         Durability::Interval => "interval",
@@ -75,18 +183,48 @@ impl Layout {
                     .to_owned(),
                 ),
             ],
-        }
+            Kind::Redis {
+                queues,
+                transactions,
+            } => {
+                let urls = |servers: &[Redis]| {
+                    let urls: Vec<String> = servers.iter().map(Redis::url).collect();
+                    format!("{urls:?}")
+                };
+                vec![
+                    ("store.kind", "redis".to_owned()),
+                    ("redis.queues", urls(queues)),
+                    ("redis.transactions", urls(transactions)),
+                    // What falls due comes as promptly as tests are used to.
+                    ("redis.sweep", "200ms".to_owned()),
+                ]
+            }
+        };
+        let owned = settings.into_iter();
+        owned.map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    /// Whether this is the embedded store: one process, files of its own.
-    pub(crate) fn is_embedded(&self) -> bool {
-        matches!(self.kind, Kind::Embedded)
+    /// Whether a server started on it is two, one of which is for pushes.
+    pub(crate) fn has_pushing_agent(&self) -> bool {
+        self.has_pushing_agent
+    }
+
+    /// Its redis-servers; none for another store.
+    pub(crate) fn redis_servers(&self) -> Vec<&Redis> {
+        match &self.kind {
+            Kind::Embedded => Vec::new(),
+            Kind::Redis {
+                queues,
+                transactions,
+            } => queues.iter().chain(transactions).collect(),
+        }
     }
 
     /// What an error about this store has to name.
     pub(crate) fn name(&self) -> String {
-        match self.kind {
+        match &self.kind {
             Kind::Embedded => self.store_dir().display().to_string(),
+            Kind::Redis { queues, .. } => queues[0].address(),
         }
     }
 

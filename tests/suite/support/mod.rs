@@ -5,7 +5,11 @@ mod client;
 mod disk;
 mod layout;
 mod names;
+mod port;
+mod process;
 mod random;
+mod redis;
+mod resp;
 mod server;
 mod wait;
 
@@ -16,6 +20,9 @@ pub(crate) use client::{
 pub(crate) use disk::Disk;
 pub(crate) use layout::{Durability, Layout};
 pub(crate) use names::{Queue, escaped, unique};
+pub(crate) use port::free_address;
 pub(crate) use random::Random;
-pub(crate) use server::{Server, Settings, popbox, shared};
+pub(crate) use redis::Redis;
+pub(crate) use resp::{RedisConnection, RedisReply};
+pub(crate) use server::{Refusal, Server, Settings, popbox, shared};
 pub(crate) use wait::{at_least, eventually, now_s, pause, soon};

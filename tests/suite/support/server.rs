@@ -1,24 +1,25 @@
 //! Starts the binary, learns its address from the ready line, and ends it: by a signal, or when the handle is dropped.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
+use std::iter;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::process::Process;
 use super::{Client, Durability, Layout};
 
 /// How long a start may take, recovery of a store included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How much of the log a failing test shows, in bytes.
-const LOG_SHOWN: usize = 8 * 1024;
+/// How the line begins that says that it is ready.
+const READY: &str = "popbox ready";
 
 /// A server about to be started.
 #[derive(Clone)]
@@ -84,18 +85,29 @@ impl Settings {
 
     /// Starts a server that may refuse to.
     pub(crate) fn try_start(self) -> Result<Server, Refusal> {
+        // Both begin at once, and the first that refuses says why.
+        let pushing = self.layout.has_pushing_agent().then(|| self.begin());
+        let mut server = self.begin().ready()?;
+        if let Some(pushing) = pushing {
+            server.pushing = Some(Box::new(pushing.ready()?));
+        }
+        Ok(server)
+    }
+
+    /// Starts a server whose ready line is not waited for.
+    pub(crate) fn begin(&self) -> Starting {
         let mut command = popbox();
         command.arg("serve");
         let listen = ("server.listen".to_owned(), "127.0.0.1:0".to_owned());
         let store = self.layout.settings(self.durability);
-        for (key, value) in [listen].into_iter().chain(store).chain(self.set) {
+        for (key, value) in iter::once(&listen).chain(&store).chain(&self.set) {
             command.arg("--set").arg(format!("{key}={value}"));
         }
-        command.envs(self.environment);
+        command.envs(self.environment.iter().cloned());
         if let Some(count) = self.open_files {
             limit_open_files(&mut command, count);
         }
-        Server::run(command, self.layout)
+        Starting::new(command, Arc::clone(&self.layout))
     }
 }
 
@@ -120,58 +132,82 @@ pub(crate) fn popbox() -> Command {
     command
 }
 
+/// A server that has not said yet that it is ready.
+pub(crate) struct Starting {
+    process: Process,
+    lines: Receiver<String>,
+    layout: Arc<Layout>,
+}
+
+impl Starting {
+    fn new(command: Command, layout: Arc<Layout>) -> Self {
+        let (sender, lines) = mpsc::channel();
+        Self {
+            process: Process::start(command, Some(sender)),
+            lines,
+            layout,
+        }
+    }
+
+    /// Whether it goes on, without having said that it is ready.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.process.status().is_none() && !self.process.stdout().contains(READY)
+    }
+
+    /// Waits for its ready line, or its end.
+    pub(crate) fn ready(self) -> Result<Server, Refusal> {
+        let Some(ready_line) = wait_for_ready(&self.lines) else {
+            // Either its output has ended, or it has had its time.
+            let ended = self
+                .process
+                .end_by(Instant::now() + Duration::from_secs(5))
+                .is_some();
+            let refusal = Refusal {
+                status: self.process.kill(),
+                stdout: self.process.stdout(),
+                stderr: self.process.stderr(),
+            };
+            assert!(ended, "neither ready nor ended in time: {refusal:?}");
+            return Err(refusal);
+        };
+        Ok(Server {
+            addr: address_in(&ready_line),
+            ready_line,
+            process: self.process,
+            pushing: None,
+            layout: self.layout,
+        })
+    }
+}
+
 /// A running server; dropped, it is killed.
+///
+/// On a layout of two agents it is both: its clients push through the one, everything else is about the other.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    pub(crate) layout: Arc<Layout>,
     /// The line that said so.
     pub(crate) ready_line: String,
-    child: Mutex<Child>,
-    pid: libc::pid_t,
-    stdout: Output,
-    stderr: Output,
+    process: Process,
+    /// The agent that pushes go to, if that is another.
+    pushing: Option<Box<Server>>,
+    /// Behind the processes, so that these are dropped before what they use.
+    pub(crate) layout: Arc<Layout>,
 }
 
 impl Server {
     /// Runs a whole command line and waits for its ready line, or its end.
-    pub(crate) fn run(mut command: Command, layout: Arc<Layout>) -> Result<Self, Refusal> {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = spawn(command).expect("the binary can be run");
-        let (lines, ready) = mpsc::channel();
-        let stdout = Output::follow(child.stdout.take().unwrap(), Some(lines));
-        let stderr = Output::follow(child.stderr.take().unwrap(), None);
-        let Some(ready_line) = wait_for_ready(&ready) else {
-            // Either its output has ended, or it has had its time.
-            let deadline = Instant::now() + Duration::from_secs(5);
-            while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(10));
-            }
-            let late = child.try_wait().unwrap().is_none();
-            child.kill().unwrap();
-            let status = child.wait().unwrap();
-            let refusal = Refusal {
-                status,
-                stdout: stdout.whole(),
-                stderr: stderr.whole(),
-            };
-            assert!(!late, "neither ready nor ended in time: {refusal:?}");
-            return Err(refusal);
-        };
-        Ok(Self {
-            addr: address_in(&ready_line),
-            layout,
-            ready_line,
-            pid: libc::pid_t::try_from(child.id()).unwrap(),
-            child: Mutex::new(child),
-            stdout,
-            stderr,
-        })
+    pub(crate) fn run(command: Command, layout: Arc<Layout>) -> Result<Self, Refusal> {
+        Starting::new(command, layout).ready()
     }
 
     /// A new connection.
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
-        Client::connect(self.addr)
+        let client = Client::connect(self.addr);
+        match &self.pushing {
+            Some(agent) => client.pushing_to(agent.addr),
+            None => client,
+        }
     }
 
     /// `count` new connections: enough of them land on every worker.
@@ -181,26 +217,24 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: libc::c_int) {
-        // Safe to address by number: the child is ours and not yet waited for, so the number is not anybody else's.
-        #[allow(
-            unsafe_code,
-            reason = "the standard library sends no signal but SIGKILL"
-        )]
-        let result = unsafe { libc::kill(self.pid, signal) };
-        assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
+        for process in self.processes() {
+            process.signal(signal);
+        }
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to end by itself; of two, the status of one that did not end well.
     #[track_caller]
     pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.child().try_wait().unwrap() {
-                return status;
+        let mut worst = ExitStatus::from_raw(0);
+        for process in self.processes() {
+            match process.end_by(deadline) {
+                Some(status) if worst.success() => worst = status,
+                Some(_) => {}
+                None => panic!("still running after {limit:?}"),
             }
-            assert!(Instant::now() < deadline, "still running after {limit:?}");
-            thread::sleep(Duration::from_millis(10));
         }
+        worst
     }
 
     /// Ends it the polite way.
@@ -213,68 +247,48 @@ impl Server {
 
     /// Ends it as a power cut would, as far as a process can tell.
     pub(crate) fn kill(self) {
-        let mut child = self.child();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        for process in self.processes() {
+            process.kill();
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.child().try_wait().unwrap().is_none()
+        self.processes().any(|process| process.status().is_none())
     }
 
     /// Resident memory, in bytes.
     pub(crate) fn memory(&self) -> u64 {
-        let status =
-            fs::read_to_string(Path::new("/proc").join(self.pid.to_string()).join("status"))
-                .unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kib * 1024
+        self.processes().map(Process::memory).sum()
     }
 
     /// Everything it has printed on stdout.
     pub(crate) fn stdout(&self) -> String {
-        self.stdout.whole()
+        self.process.stdout()
     }
 
     /// Everything it has logged.
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.whole()
+        self.process.stderr()
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        let pushing = self.pushing.iter().map(|agent| &agent.process);
+        iter::once(&self.process).chain(pushing)
     }
 
     /// Shows what a failing test's reader needs.
     fn show(&self) {
-        let log = self.stderr();
-        let mut start = log.len().saturating_sub(LOG_SHOWN);
-        while !log.is_char_boundary(start) {
-            start += 1;
-        }
-        let state = self.child().try_wait().unwrap();
-        let state = state.map_or_else(|| "running".to_owned(), |status| status.to_string());
-        eprintln!(
-            "--- server {}: {state}; the end of its log:\n{}",
-            self.addr,
-            &log[start..]
-        );
-    }
-
-    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+        let name = format!("server {}", self.addr);
+        self.process.show(&name, &self.stderr());
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // The other agent is a server of its own, which shows itself.
         if thread::panicking() {
             self.show();
         }
-        let mut child = self.child();
-        // An error means that it has ended already.
-        let _ = child.kill();
-        let _ = child.wait();
     }
 }
 
@@ -302,47 +316,10 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.show();
-        }
-    }
-}
-
-/// A pipe of the child, kept in memory.
-struct Output(Arc<Mutex<Vec<u8>>>, Mutex<Option<thread::JoinHandle<()>>>);
-
-impl Output {
-    fn follow(pipe: impl Read + Send + 'static, lines: Option<Sender<String>>) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let into = Arc::clone(&kept);
-        let reader = thread::spawn(move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = Vec::new();
-            while pipe
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|count| count > 0)
-            {
-                into.lock().unwrap().extend_from_slice(&line);
-                if let Some(lines) = &lines {
-                    // Nobody listens once the server is ready.
-                    let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
-                }
-                line.clear();
+            if let Some(agent) = &self.0.pushing {
+                agent.show();
             }
-        });
-        Self(kept, Mutex::new(Some(reader)))
-    }
-
-    /// What has come so far.
-    fn whole(&self) -> String {
-        // A pipe that has ended is read to its end; a moment is enough for that, and a living one must not hold us.
-        let deadline = Instant::now() + Duration::from_millis(200);
-        let mut reader = self.1.lock().unwrap();
-        while reader.as_ref().is_some_and(|reader| !reader.is_finished())
-            && Instant::now() < deadline
-        {
-            thread::sleep(Duration::from_millis(5));
         }
-        reader.take_if(|reader| reader.is_finished());
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
 
@@ -351,7 +328,7 @@ fn wait_for_ready(lines: &Receiver<String>) -> Option<String> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
-            Ok(line) if line.starts_with("popbox ready") => return Some(line),
+            Ok(line) if line.starts_with(READY) => return Some(line),
             Ok(_) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         }
@@ -368,43 +345,6 @@ fn address_in(line: &str) -> SocketAddr {
     rest[..end]
         .parse()
         .expect("the ready line's address is ADDR:PORT")
-}
-
-type Spawn = (Command, Sender<io::Result<Child>>);
-
-/// Spawns from one thread that lives as long as this process: the death signal is sent when the *thread* that spawned
-/// ends, and a test's thread ends with the test.
-fn spawn(command: Command) -> io::Result<Child> {
-    static SPAWNER: LazyLock<Sender<Spawn>> = LazyLock::new(|| {
-        let (sender, orders) = mpsc::channel::<Spawn>();
-        thread::spawn(move || {
-            for (mut command, reply) in orders {
-                die_with_parent(&mut command);
-                let _ = reply.send(command.spawn());
-            }
-        });
-        sender
-    });
-    let (reply, child) = mpsc::channel();
-    SPAWNER.send((command, reply)).unwrap();
-    child.recv().unwrap()
-}
-
-/// The shared server is in a static, which is never dropped: the kernel ends it with us, even if we are killed.
-#[allow(
-    unsafe_code,
-    reason = "prctl in the child is the only way; it is async-signal-safe"
-)]
-fn die_with_parent(command: &mut Command) {
-    unsafe {
-        command.pre_exec(|| {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 {
-                Ok(())
-            } else {
-                Err(io::Error::last_os_error())
-            }
-        });
-    }
 }
 
 /// Sets the limit for good: a privileged process could raise it again, so that privilege goes too.
