@@ -1,0 +1,149 @@
+//! What is asked of a server and what it answers, in either protocol.
+//!
+//! A connection has one request under way at a time. Its answer is decoded from the bytes that have come so far, from
+//! their beginning each time, so there is no state that a partial read could leave behind.
+
+mod chunks;
+mod http;
+mod redis;
+
+use std::borrow::Cow;
+
+use crate::{payload::Payloads, queue::Queue};
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// popbox over HTTP/1.1.
+    Http,
+    /// Redis (RESP 2).
+    Redis,
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Request<'a> {
+    /// Something that every server answers at once: then it has really taken the connection in.
+    Greet,
+    /// Put the payload of the push with this number into a queue.
+    Push {
+        queue: Queue<'a>,
+        payloads: &'a Payloads,
+        number: u64,
+    },
+    /// Take one message, and wait for it if there is none: so long, or as long as the protocol allows.
+    Wait {
+        queue: Queue<'a>,
+        seconds: Option<u32>,
+    },
+    /// Show the first message, without taking it.
+    Peek { queue: Queue<'a> },
+    /// Take what is there, up to a number of messages.
+    Drain { queue: Queue<'a>, messages_max: u32 },
+}
+
+/// What kind of request an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Greet,
+    Push,
+    Wait,
+    Peek,
+    Drain,
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer<'a> {
+    /// To a greeting.
+    Greeted,
+    /// The push is stored.
+    Pushed,
+    /// The payloads of the messages; none if the wait was in vain.
+    Messages(Vec<Cow<'a, str>>),
+    /// The server did not do it; what it says.
+    Refused(String),
+}
+
+/// A whole answer at the front of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) answer: Answer<'a>,
+    /// Its length.
+    pub(crate) bytes: usize,
+    /// Whether the server closes the connection after it.
+    pub(crate) closes: bool,
+}
+
+/// Bytes that are no answer to what was asked.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    #[error("no HTTP answer: {0}")]
+    Http(httparse::Error),
+    #[error("an HTTP answer whose length is not said")]
+    Length,
+    #[error("a chunk without its size or its end")]
+    Chunk,
+    #[error("an HTTP answer that is no popbox answer: {0}")]
+    Body(String),
+    #[error("no Redis answer")]
+    Redis,
+    #[error("a Redis answer of another kind than what was asked for")]
+    RedisKind,
+    #[error("an answer of more than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("more than was asked for")]
+    Unasked,
+}
+
+/// No answer is longer: a pop's has at most `limits.max_answer` (16 MiB by default) of payload.
+pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// Of what a server says about a refusal, so many bytes are kept.
+const REFUSAL_BYTES_MAX: usize = 200;
+
+impl Request<'_> {
+    /// What kind it is.
+    pub(crate) fn asked(&self) -> Asked {
+        match self {
+            Self::Greet => Asked::Greet,
+            Self::Push { .. } => Asked::Push,
+            Self::Wait { .. } => Asked::Wait,
+            Self::Peek { .. } => Asked::Peek,
+            Self::Drain { .. } => Asked::Drain,
+        }
+    }
+}
+
+impl Protocol {
+    /// Appends the request.
+    pub(crate) fn encode(self, request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
+        match self {
+            Self::Http => http::encode(request, host, to),
+            Self::Redis => redis::encode(request, to),
+        }
+    }
+
+    /// The answer at the front of `input`; none if it is not there in whole. `body` is room for a body in chunks.
+    pub(crate) fn decode<'a>(
+        self,
+        asked: Asked,
+        input: &'a [u8],
+        body: &'a mut Vec<u8>,
+    ) -> Result<Option<Decoded<'a>>, Malformed> {
+        let decoded = match self {
+            Self::Http => http::decode(asked, input, body)?,
+            Self::Redis => redis::decode(asked, input)?,
+        };
+        if decoded.is_none() && input.len() > ANSWER_BYTES_MAX {
+            return Err(Malformed::TooLong);
+        }
+        Ok(decoded)
+    }
+}
+
+/// The beginning of what a server says about a refusal.
+fn refusal(prefix: &str, said: &[u8]) -> String {
+    let beginning = said.get(..REFUSAL_BYTES_MAX).unwrap_or(said);
+    format!("{prefix}{}", String::from_utf8_lossy(beginning).trim_end())
+}

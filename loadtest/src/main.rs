@@ -1,0 +1,35 @@
+//! The `popbox-loadtest` program: load for a popbox or a Redis, and what came of it.
+//!
+//! A command (`command/`) says what its connections ask and what it makes of the answers: it is a [`Load`]. A
+//! [`crew`] of threads runs one each on an [`event_loop`] over its share of the [`connection`]s, while the first thread
+//! looks at the clock, at the [`tally`] and at the watched [`process`]es. What is asked and answered is turned into
+//! bytes and back by [`exchange`].
+//!
+//! [`Load`]: event_loop::Load
+
+mod command;
+mod connection;
+mod crew;
+mod duration;
+mod event_loop;
+mod exchange;
+mod latencies;
+mod ledger;
+mod open_files;
+mod options;
+mod payload;
+mod phases;
+mod process;
+mod queue;
+mod random;
+mod report;
+mod schedule;
+mod source;
+mod tally;
+mod target;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run()
+}

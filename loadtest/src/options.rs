@@ -1,0 +1,156 @@
+//! What every command can be told.
+
+use std::{
+    net::IpAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    connection::Blueprint, duration, payload::Payloads, process::Process, queue::Prefix, random,
+    report::Report, source::Source, target::Target,
+};
+
+/// Where the load goes, from where, and what is noted.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A server, http://HOST:PORT (popbox) or redis://HOST:PORT; several: connections are spread over them
+    #[arg(
+        long = "target",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:3001"
+    )]
+    targets: Vec<Target>,
+    /// Threads that make the load; half of the processors if left out, as the server needs some too
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Addresses to connect from, taken in turn; to loopback, 127.0.0.1 and those after it as far as needed
+    #[arg(long = "source", value_name = "ADDRESS")]
+    sources: Vec<IpAddr>,
+    /// What the names of the queues begin with; if left out, load- and what they are for
+    #[arg(long)]
+    prefix: Option<Prefix>,
+    /// A process of which processor time and memory are reported; may be given several times
+    #[arg(long = "pid", value_name = "NAME=PID")]
+    pub(crate) processes: Vec<Process>,
+    /// Write the report there, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Repeats a choice of queues; it is printed if left out
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long answers are waited for after the end
+    #[arg(long, default_value = "10s", value_parser = duration::parse)]
+    pub(crate) patience: Duration,
+}
+
+/// How long it takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Timing {
+    /// How long it is measured
+    #[arg(long, default_value = "10s", value_parser = duration::parse)]
+    pub(crate) duration: Duration,
+    /// How long the same is done before that
+    #[arg(long, default_value = "2s", value_parser = duration::parse)]
+    pub(crate) warmup: Duration,
+}
+
+/// How large messages are.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct PayloadOptions {
+    /// Bytes of a payload
+    #[arg(long = "payload", value_name = "BYTES", default_value = "200",
+          value_parser = clap::value_parser!(u32).range(Payloads::BYTES_MIN as i64..=Payloads::BYTES_MAX as i64))]
+    bytes: u32,
+}
+
+impl PayloadOptions {
+    /// Payloads of a run that has not been before.
+    pub(crate) fn payloads(self) -> Payloads {
+        let run = random::number(now_nanoseconds(), u64::from(std::process::id()));
+        Payloads::new(run, self.bytes as usize)
+    }
+}
+
+impl Options {
+    /// What the names of the queues begin with. Commands that would take each other's messages have a default each.
+    pub(crate) fn prefix(&self, default: &str) -> Prefix {
+        self.prefix
+            .clone()
+            .unwrap_or_else(|| Prefix::constant(default))
+    }
+
+    /// Of the choice of queues: the given one, or one that has not been before.
+    pub(crate) fn seed(&self) -> u64 {
+        // In JSON, a number is exact up to 2^53 only.
+        self.seed
+            .unwrap_or_else(|| random::number(now_nanoseconds(), 0) >> 32)
+    }
+
+    /// How many threads make the load, of which none is to be without a connection.
+    pub(crate) fn threads(&self, connections: usize) -> usize {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads
+            .map_or(processors / 2, NonZeroUsize::get)
+            .min(connections)
+            .max(1)
+    }
+
+    /// So many connections, spread over the targets.
+    pub(crate) fn connections(&self, count: usize) -> Vec<Blueprint> {
+        blueprints(&self.targets, &self.sources, 0, count)
+    }
+
+    /// So many further ones, to other targets if any are given.
+    pub(crate) fn more_connections(
+        &self,
+        targets: &[Target],
+        before: usize,
+        count: usize,
+    ) -> Vec<Blueprint> {
+        let targets = if targets.is_empty() {
+            &self.targets
+        } else {
+            targets
+        };
+        blueprints(targets, &self.sources, before, count)
+    }
+
+    /// Begins the report of a command.
+    pub(crate) fn report(&self, command: &str) -> Report {
+        let mut report = Report::new(command);
+        let targets: Vec<String> = self.targets.iter().map(Target::to_string).collect();
+        report.text("target", targets.join(" "));
+        report
+    }
+}
+
+fn blueprints(
+    targets: &[Target],
+    sources: &[IpAddr],
+    before: usize,
+    count: usize,
+) -> Vec<Blueprint> {
+    let process = u64::from(std::process::id());
+    // Only that it differs matters.
+    let first_port = usize::from(u16::try_from(random::number(process, 0) >> 48).unwrap_or(0));
+    let targets: Vec<Arc<Target>> = targets.iter().cloned().map(Arc::new).collect();
+    (before..before + count)
+        .zip(targets.iter().cycle())
+        .map(|(number, target)| Blueprint {
+            number,
+            target: Arc::clone(target),
+            source: Source::new(sources, target, number, first_port),
+        })
+        .collect()
+}
+
+fn now_nanoseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,87 @@
+//! Names of the queues that are used.
+
+use std::{fmt, str::FromStr};
+
+/// What the names of all queues of a run begin with: letters, digits, `-`, `_`, `.` and `:`, so that a name can
+/// stand in a path, in JSON and in a Redis command as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Prefix(String);
+
+/// A prefix of more bytes is refused.
+const PREFIX_BYTES_MAX: usize = 200;
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if text.len() <= PREFIX_BYTES_MAX && text.bytes().all(is_plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "at most {PREFIX_BYTES_MAX} letters, digits, '-', '_', '.' and ':'"
+            ))
+        }
+    }
+}
+
+impl Prefix {
+    /// One that is known to be plain.
+    pub(crate) fn constant(text: &str) -> Self {
+        debug_assert!(text.parse::<Self>().is_ok(), "{text}");
+        Self(text.to_owned())
+    }
+
+    /// The queue with this number.
+    pub(crate) fn queue(&self, number: u32) -> Queue<'_> {
+        Queue {
+            prefix: &self.0,
+            number,
+        }
+    }
+}
+
+/// A queue; displayed as its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue<'a> {
+    prefix: &'a str,
+    number: u32,
+}
+
+impl fmt::Display for Queue<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.prefix, self.number)
+    }
+}
+
+impl Queue<'_> {
+    /// The bytes of its name.
+    pub(crate) fn name_bytes(&self) -> usize {
+        self.prefix.len()
+            + self
+                .number
+                .checked_ilog10()
+                .map_or(1, |log| log as usize + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_is_that_of_the_name() {
+        let prefix: Prefix = "load-".parse().unwrap();
+        for number in [0, 1, 9, 10, 99, 100, 4_294_967_295] {
+            let queue = prefix.queue(number);
+            assert_eq!(queue.name_bytes(), queue.to_string().len());
+        }
+    }
+
+    #[test]
+    fn what_would_need_encoding_is_refused() {
+        for text in ["a/b", "a b", "\"", "ä", &"x".repeat(201)] {
+            assert!(text.parse::<Prefix>().is_err(), "{text:?}");
+        }
+    }
+}

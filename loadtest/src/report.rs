@@ -1,0 +1,170 @@
+//! What a run came to: the same facts as a table for people and as JSON.
+
+use std::{
+    fmt::{self, Write as _},
+    fs, io,
+    path::Path,
+    time::Duration,
+};
+
+use serde_json::{Map, Number, Value};
+
+use crate::latencies::{Latencies, QUANTILES};
+
+/// Facts in the order in which they are shown. A key says its unit.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    facts: Map<String, Value>,
+    /// The keys, as a map of JSON has them in another order.
+    order: Vec<String>,
+}
+
+/// A file that the report cannot be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {reason}")]
+pub(crate) struct Unwritable {
+    path: String,
+    reason: io::Error,
+}
+
+impl Report {
+    /// Of this command.
+    pub(crate) fn new(command: &str) -> Self {
+        let mut report = Self::default();
+        report.text("command", command);
+        report
+    }
+
+    fn fact(&mut self, key: impl Into<String>, value: Value) {
+        let key = key.into();
+        self.order.push(key.clone());
+        self.facts.insert(key, value);
+    }
+
+    /// A text.
+    pub(crate) fn text(&mut self, key: &str, text: impl Into<String>) {
+        self.fact(key, Value::String(text.into()));
+    }
+
+    /// A number.
+    pub(crate) fn count(&mut self, key: impl Into<String>, count: u64) {
+        self.fact(key, Value::from(count));
+    }
+
+    /// A number with digits after the point.
+    pub(crate) fn number(&mut self, key: impl Into<String>, number: f64) {
+        // To three digits: the rest is noise, in JSON too.
+        let rounded = (number * 1_000.0).round() / 1_000.0;
+        self.fact(
+            key,
+            Number::from_f64(rounded).map_or(Value::Null, Value::Number),
+        );
+    }
+
+    /// How many times in a second something happened that happened `count` times in `time`.
+    pub(crate) fn rate(&mut self, key: &str, count: u64, time: Duration) {
+        self.number(
+            key,
+            float(count) / time.as_secs_f64().max(f64::MIN_POSITIVE),
+        );
+    }
+
+    /// A distribution, in milliseconds.
+    pub(crate) fn latencies(&mut self, key: &str, latencies: &Latencies) {
+        for (name, quantile) in QUANTILES {
+            self.number(
+                format!("{key}_ms_{name}"),
+                milliseconds(latencies.at(quantile)),
+            );
+        }
+        self.number(format!("{key}_ms_max"), milliseconds(latencies.max()));
+    }
+
+    /// As JSON, in a file.
+    pub(crate) fn write_json(&self, path: &Path) -> Result<(), Unwritable> {
+        let mut text = serde_json::to_string_pretty(&self.facts).unwrap_or_default();
+        text.push('\n');
+        fs::write(path, text).map_err(|reason| Unwritable {
+            path: path.display().to_string(),
+            reason,
+        })
+    }
+}
+
+/// As a table.
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.order.iter().map(String::len).max().unwrap_or(0);
+        for key in &self.order {
+            let shown = match self.facts.get(key) {
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            let mut label = key.replace('_', " ");
+            let missing = width.saturating_sub(label.len());
+            label.write_fmt(format_args!("{:missing$}", ""))?;
+            writeln!(formatter, "{label}  {shown}")?;
+        }
+        Ok(())
+    }
+}
+
+/// So many milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// A count, to calculate with.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of things that happen in a run are far below 2^52"
+)]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let mut latencies = Latencies::new();
+        latencies.record(Duration::from_millis(1));
+        let mut report = Report::new("wake");
+        report.count("pushed", 20_000);
+        report.rate("pushed_per_second", 20_000, Duration::from_secs(3));
+        report.latencies("wake", &latencies);
+        report
+    }
+
+    #[test]
+    fn the_table_has_the_facts_in_their_order() {
+        let table = report().to_string();
+        let mut lines = table.lines();
+        assert_eq!(lines.next(), Some("command            wake"));
+        assert_eq!(lines.next(), Some("pushed             20000"));
+        assert_eq!(lines.next(), Some("pushed per second  6666.667"));
+        assert_eq!(lines.next(), Some("wake ms p50        1.0"));
+        assert_eq!(lines.last(), Some("wake ms max        1.0"));
+    }
+
+    #[test]
+    fn the_file_has_the_same_facts() {
+        let path = std::env::temp_dir().join(format!("popbox-report-{}", std::process::id()));
+        report().write_json(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["pushed"], 20_000);
+        assert_eq!(json["pushed_per_second"], 6_666.667);
+        assert_eq!(json["wake_ms_p99"], 1.0);
+    }
+
+    #[test]
+    fn a_run_without_any_time_has_a_rate_that_json_can_hold() {
+        let mut report = Report::new("push");
+        report.rate("pushed_per_second", 0, Duration::ZERO);
+        assert!(report.to_string().contains("pushed per second  0.0"));
+    }
+}

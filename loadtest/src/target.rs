@@ -1,0 +1,101 @@
+//! The server under load.
+
+use std::{
+    fmt,
+    net::{SocketAddr, ToSocketAddrs},
+    str::FromStr,
+};
+
+use crate::exchange::Protocol;
+
+/// Where to connect to, and what to speak there: `http://host:port` is a popbox, `redis://host:port` a plain Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// The same as it was given, for the header `Host`.
+    pub(crate) host: String,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("a target is written as http://host:port or redis://host:port")?;
+        let (protocol, default_port) = match scheme {
+            "http" => (Protocol::Http, 80),
+            "redis" => (Protocol::Redis, 6379),
+            _ => return Err(format!("{scheme}: neither http nor redis")),
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_default_path = path.is_empty() || (protocol == Protocol::Redis && path == "0");
+        if !is_default_path || host.contains('@') {
+            return Err("a target has neither a user nor a path".to_owned());
+        }
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| {
+            !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit())
+        });
+        let host = if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}:{default_port}")
+        };
+        let address = host
+            .to_socket_addrs()
+            .map_err(|error| format!("{host}: {error}"))?
+            .next()
+            .ok_or_else(|| format!("{host}: has no address"))?;
+        Ok(Self {
+            protocol,
+            address,
+            host,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Redis => "redis",
+        };
+        write!(formatter, "{scheme}://{}", self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, shown) in [
+            ("http://127.0.0.1:3001", "http://127.0.0.1:3001"),
+            ("http://127.0.0.1:3001/", "http://127.0.0.1:3001"),
+            ("http://127.0.0.1", "http://127.0.0.1:80"),
+            ("redis://127.0.0.1/0", "redis://127.0.0.1:6379"),
+            ("redis://[::1]:7000", "redis://[::1]:7000"),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "127.0.0.1:3001",
+            "https://127.0.0.1:3001",
+            "http://127.0.0.1:3001/queue",
+            "redis://:secret@127.0.0.1:6379",
+            "redis://127.0.0.1:6379/1",
+            "http://127.0.0.1:99999",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+}
