@@ -3,13 +3,24 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A C compiler, for the memory allocator.
-if ! command -v cc >/dev/null; then
+# A C compiler, for the memory allocator; Redis, for the store of that name and for what an old server left.
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v redis-server >/dev/null || missing+=(redis-server)
+if [ ${#missing[@]} -gt 0 ]; then
     as_root=$([ "$(id -u)" = 0 ] || echo sudo)
     $as_root apt-get -qq update >/dev/null
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq install -y gcc libc6-dev >/dev/null
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq install -y "${missing[@]}" >/dev/null
 fi
 
 # Each test starts servers of its own; those and their connections are many.
 ulimit -n "$(ulimit -Hn)"
-cargo test "$@"
+cargo test --workspace "$@"
+
+# The same contract over the other store: one Redis server, several, and several servers of popbox.
+if [ $# = 0 ]; then
+    for layout in redis redis-shards redis-agents; do
+        echo "The suite on $layout:"
+        POPBOX_TEST_LAYOUT=$layout cargo test --test suite --test migrate
+    done
+fi
