@@ -128,11 +128,12 @@ fn flipped_bits_in_the_tables_do_not_show() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open(folder.path());
     let mut model = Model::new();
-    for number in 0..100 {
-        let writes = vec![put(Table::Records, &[number], &[number; 500])];
-        apply(&mut model, &writes);
-        ledger.append(writes, false).unwrap();
-    }
+    // In one batch, so that the tables are written once: earlier versions of their pages would take flips for nothing.
+    let writes: Vec<_> = (0..100)
+        .map(|number| put(Table::Records, &[number], &[number; 500]))
+        .collect();
+    apply(&mut model, &writes);
+    ledger.append(writes, false).unwrap();
     ledger.close().unwrap();
     let path = folder.path().join("tables.redb");
     let whole = fs::read(&path).unwrap();
@@ -152,8 +153,7 @@ fn flipped_bits_in_the_tables_do_not_show() {
         }
     }
     println!("{refused} of 150 were refused");
-    // The others hit pages that are no longer in use; how many those are is a matter of when tables were written.
-    assert!(refused > 30);
+    assert!(refused > 75);
 }
 
 #[test]
