@@ -38,7 +38,7 @@ impl Client {
     ) -> std::result::Result<(), Fault> {
         for slice in record::queue_names(queues).chunks(SLICE) {
             let tell = |queue: QueueKey| {
-                let (_, shard) = self.shard_of(&queue);
+                let shard = self.shard_of(&queue);
                 shard.amend(&queue, id, expires_at, payload_bytes)
             };
             let told: Vec<_> = slice.iter().map(QueueKey::of).map(tell).collect();
@@ -55,7 +55,7 @@ impl Client {
         let queues = self.records_of(id).delete(id).await?;
         for slice in record::queue_names(&queues).chunks(SLICE) {
             let remove = |queue: QueueKey| {
-                let (_, shard) = self.shard_of(&queue);
+                let shard = self.shard_of(&queue);
                 shard.remove(&queue, &[id])
             };
             let removed: Vec<_> = slice.iter().map(QueueKey::of).map(remove).collect();

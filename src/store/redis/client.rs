@@ -65,11 +65,10 @@ impl Client {
         })
     }
 
-    /// The server that has a queue, with its number.
-    pub(super) fn shard_of(&self, queue: &QueueKey) -> (usize, &Rc<Shard>) {
-        let at = queue.server(self.shards.len());
+    /// The server that has a queue.
+    pub(super) fn shard_of(&self, queue: &QueueKey) -> &Rc<Shard> {
         // There is at least one, and a place is below their number.
-        (at, &self.shards[at])
+        &self.shards[queue.server(self.shards.len())]
     }
 
     /// The server that has a transaction.

@@ -49,7 +49,7 @@ impl Client {
     ) -> bool {
         if is_reliable(handed.lease) {
             let until = lease_ends(handed.lease);
-            self.shard_of(queue).1.rounds.look_at(until);
+            self.shard_of(queue).rounds.look_at(until);
             for &id in &handed.ids {
                 // On its way before the answer is; nothing waits for it.
                 drop(
@@ -69,7 +69,7 @@ impl Client {
             }
         };
         if !gone.is_empty() {
-            let (_, shard) = self.shard_of(queue);
+            let shard = self.shard_of(queue);
             let removed = shard.remove(queue, &gone);
             // Whoever comes across what is left of them does the same.
             self.spawn(async move { drop(removed.await) });
@@ -93,7 +93,7 @@ impl Client {
         handed: &Handed,
         charge: &mut Charge,
     ) -> Result<(Vec<Message>, Vec<TransactionId>), Refusal> {
-        let (_, shard) = self.shard_of(queue);
+        let shard = self.shard_of(queue);
         let deadline = self.timers.now().plus(PATIENCE);
         loop {
             match self.read_payloads(handed, charge).await {
@@ -118,7 +118,7 @@ impl Client {
         bytes_max: usize,
     ) {
         let queue = QueueKey::of(queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let mut charge = Charge::new(&self.answer_memory);
         let result = match shard.peek(&queue, count_max, bytes_max).await {
             Ok(handed) => {

@@ -13,7 +13,7 @@ use crate::{
 impl Client {
     pub(super) async fn describe(&self, queue: &QueueName) -> Result<QueueInfo> {
         let queue = QueueKey::of(queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let listed_max = self.limits.listed_messages_max;
         Ok(shard.describe(&queue, listed_max).await?)
     }

@@ -62,10 +62,8 @@ impl Client {
         };
         let created = match together {
             Some(queue) => {
-                self.shard_of(queue)
-                    .1
-                    .push_new(queue, &letter, &creation)
-                    .await
+                let shard = self.shard_of(queue);
+                shard.push_new(queue, &letter, &creation).await
             }
             None => records.create(&creation).await,
         };
@@ -89,7 +87,7 @@ impl Client {
 
     /// Whether a transaction's record is on the server of a queue, so that one step does for both.
     fn is_together(&self, id: TransactionId, queue: &QueueKey) -> bool {
-        let (_, shard) = self.shard_of(queue);
+        let shard = self.shard_of(queue);
         self.records_of(id).address() == shard.connection.address()
     }
 
@@ -149,7 +147,7 @@ impl Client {
         let answers: Vec<_> = queues
             .into_iter()
             .map(|queue| {
-                let (_, shard) = self.shard_of(queue);
+                let shard = self.shard_of(queue);
                 shard.push(queue, &letter)
             })
             .collect();

@@ -25,7 +25,7 @@ impl Client {
         ids: &[TransactionId],
     ) {
         let queue = QueueKey::of(queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let ends = lease_ends(lease);
         let is_safe = shard.clock.until(ends) > MARGIN;
         if is_safe {
@@ -65,7 +65,7 @@ impl Client {
         ids: &[TransactionId],
     ) -> Result<usize> {
         let queue = QueueKey::of(queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let ends = lease_ends(lease);
         loop {
             match shard.release(&queue, lease, ids).await {
@@ -91,7 +91,7 @@ impl Client {
         items: &[AckItem],
     ) -> Result<Vec<bool>> {
         let queue = QueueKey::of(queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let mut ids: Vec<TransactionId> = items.iter().filter_map(|item| item.id).collect();
         ids.sort_unstable();
         ids.dedup();

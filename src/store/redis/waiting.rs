@@ -65,7 +65,7 @@ impl Client {
 
     async fn try_pop(self: &Rc<Self>, number: u64, queue: &QueueKey, pop: Pop) {
         loop {
-            let (_, shard) = self.shard_of(queue);
+            let shard = self.shard_of(queue);
             let worker = shard.worker();
             let waiter = pop.wait.then_some(Waiter {
                 worker: &worker,
@@ -168,7 +168,7 @@ impl Client {
             waiting.pop.clone()
         };
         let queue = QueueKey::of(&pop.queue);
-        let (_, shard) = self.shard_of(&queue);
+        let shard = self.shard_of(&queue);
         let worker = shard.worker();
         let waiter = Waiter {
             worker: &worker,
