@@ -573,7 +573,7 @@ fn noise_is_refused() {
     for _ in 0..50 {
         let length = random.below(2000) + 20;
         let mut noise: Vec<u8> = (0..length)
-            .map(|_| random.next().to_le_bytes()[0])
+            .map(|_| random.word().to_le_bytes()[0])
             .collect();
         noise.extend_from_slice(b"\r\n\r\n");
         let mut client = server.client();
@@ -595,7 +595,7 @@ fn a_valid_request_with_any_byte_changed_ends_nothing() {
         let mut bytes = good.clone();
         for _ in 0..=random.below(3) {
             let place = random.below(bytes.len());
-            bytes[place] = random.next().to_le_bytes()[0];
+            bytes[place] = random.word().to_le_bytes()[0];
         }
         let mut client = server.client();
         let _ = client.try_send_raw(&bytes);

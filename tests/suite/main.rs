@@ -2,11 +2,11 @@
 //!
 //! A module is a resource or a circumstance. Most tests share one server and keep apart by queue names of their own;
 //! those that restart it, kill it or need other limits start their own. `POPBOX_TEST_LAYOUT` says over which store
-//! (`support/layout.rs`), `POPBOX_TEST_SEED` repeats a run of the tests that roll dice.
+//! (`tests/support`), `POPBOX_TEST_SEED` repeats a run of the tests that roll dice.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
+use popbox_test_support as support;
 
 mod ack;
 mod answer_memory;

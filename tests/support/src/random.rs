@@ -4,11 +4,11 @@ use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `SplitMix64`: small, and the same everywhere.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// Seeded by `POPBOX_TEST_SEED`, else by the clock; the seed is printed (shown when the test fails).
-    pub(crate) fn seeded(test: &str) -> Self {
+    pub fn seeded(test: &str) -> Self {
         let seed = env::var("POPBOX_TEST_SEED").ok().map_or_else(
             || {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -21,11 +21,12 @@ impl Random {
     }
 
     /// A generator for one thread of a test.
-    pub(crate) fn split(&mut self) -> Self {
-        Self(self.next())
+    pub fn split(&mut self) -> Self {
+        Self(self.word())
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -34,12 +35,12 @@ impl Random {
     }
 
     /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.word() % bound as u64).unwrap()
     }
 
     /// A text of up to `length_max` characters, with the kinds that JSON has to escape among them.
-    pub(crate) fn text(&mut self, length_max: usize) -> String {
+    pub fn text(&mut self, length_max: usize) -> String {
         const ALPHABET: &[char] = &[
             'a', 'b', 'Z', '0', ' ', '"', '\\', '\n', '\u{1}', 'é', '漢', '😀', '/', '<',
         ];

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::process::Process;
-use super::{Client, Durability, Layout};
+use super::{Client, Durability, Layout, place};
 
 /// How long a start may take, recovery of a store included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -23,7 +23,7 @@ const READY: &str = "popbox ready";
 
 /// A server about to be started.
 #[derive(Clone)]
-pub(crate) struct Settings {
+pub struct Settings {
     layout: Arc<Layout>,
     durability: Durability,
     set: Vec<(String, String)>,
@@ -33,12 +33,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// On a new store of its own.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::on(&Layout::fresh())
     }
 
     /// On a store that may have something in it.
-    pub(crate) fn on(layout: &Arc<Layout>) -> Self {
+    pub fn on(layout: &Arc<Layout>) -> Self {
         Self {
             layout: Arc::clone(layout),
             durability: Durability::Interval,
@@ -48,35 +48,37 @@ impl Settings {
         }
     }
 
-    pub(crate) fn durability(mut self, durability: Durability) -> Self {
+    /// With this durability.
+    pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
+    /// With a setting of the configuration.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a call reads better with the value itself"
     )]
-    pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.set.push((key.to_owned(), value.to_string()));
         self
     }
 
     /// With a variable in its environment.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// With so many open files and not one more, whoever runs it.
-    pub(crate) fn open_files(mut self, count: libc::rlim_t) -> Self {
+    pub fn open_files(mut self, count: libc::rlim_t) -> Self {
         self.open_files = Some(count);
         self
     }
 
     /// Starts a server that must come up.
     #[track_caller]
-    pub(crate) fn start(self) -> Server {
+    pub fn start(self) -> Server {
         match self.try_start() {
             Ok(server) => server,
             Err(refusal) => panic!("the server did not start: {refusal:?}"),
@@ -84,7 +86,7 @@ impl Settings {
     }
 
     /// Starts a server that may refuse to.
-    pub(crate) fn try_start(self) -> Result<Server, Refusal> {
+    pub fn try_start(self) -> Result<Server, Refusal> {
         // Both begin at once, and the first that refuses says why.
         let pushing = self.layout.has_pushing_agent().then(|| self.begin());
         let mut server = self.begin().ready()?;
@@ -95,7 +97,7 @@ impl Settings {
     }
 
     /// Starts a server whose ready line is not waited for.
-    pub(crate) fn begin(&self) -> Starting {
+    pub fn begin(&self) -> Starting {
         let mut command = popbox();
         command.arg("serve");
         let listen = ("server.listen".to_owned(), "127.0.0.1:0".to_owned());
@@ -113,15 +115,18 @@ impl Settings {
 
 /// How a server ended that never became ready.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Refusal {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it logged.
+    pub stderr: String,
 }
 
 /// The binary, with nothing of this process's environment that could configure it.
-pub(crate) fn popbox() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_popbox"));
+pub fn popbox() -> Command {
+    let mut command = Command::new(place::binary());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("POPBOX_") {
             command.env_remove(name);
@@ -133,7 +138,7 @@ pub(crate) fn popbox() -> Command {
 }
 
 /// A server that has not said yet that it is ready.
-pub(crate) struct Starting {
+pub struct Starting {
     process: Process,
     lines: Receiver<String>,
     layout: Arc<Layout>,
@@ -150,12 +155,12 @@ impl Starting {
     }
 
     /// Whether it goes on, without having said that it is ready.
-    pub(crate) fn is_under_way(&self) -> bool {
+    pub fn is_under_way(&self) -> bool {
         self.process.status().is_none() && !self.process.stdout().contains(READY)
     }
 
     /// Waits for its ready line, or its end.
-    pub(crate) fn ready(self) -> Result<Server, Refusal> {
+    pub fn ready(self) -> Result<Server, Refusal> {
         let Some(ready_line) = wait_for_ready(&self.lines) else {
             // Either its output has ended, or it has had its time.
             let ended = self
@@ -183,26 +188,27 @@ impl Starting {
 /// A running server; dropped, it is killed.
 ///
 /// On a layout of two agents it is both: its clients push through the one, everything else is about the other.
-pub(crate) struct Server {
-    pub(crate) addr: SocketAddr,
+pub struct Server {
+    /// Where it serves.
+    pub addr: SocketAddr,
     /// The line that said so.
-    pub(crate) ready_line: String,
+    pub ready_line: String,
     process: Process,
     /// The agent that pushes go to, if that is another.
     pushing: Option<Box<Server>>,
     /// Behind the processes, so that these are dropped before what they use.
-    pub(crate) layout: Arc<Layout>,
+    pub layout: Arc<Layout>,
 }
 
 impl Server {
     /// Runs a whole command line and waits for its ready line, or its end.
-    pub(crate) fn run(command: Command, layout: Arc<Layout>) -> Result<Self, Refusal> {
+    pub fn run(command: Command, layout: Arc<Layout>) -> Result<Self, Refusal> {
         Starting::new(command, layout).ready()
     }
 
     /// A new connection.
     #[track_caller]
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let client = Client::connect(self.addr);
         match &self.pushing {
             Some(agent) => client.pushing_to(agent.addr),
@@ -212,11 +218,12 @@ impl Server {
 
     /// `count` new connections: enough of them land on every worker.
     #[track_caller]
-    pub(crate) fn clients(&self, count: usize) -> Vec<Client> {
+    pub fn clients(&self, count: usize) -> Vec<Client> {
         (0..count).map(|_| self.client()).collect()
     }
 
-    pub(crate) fn signal(&self, signal: libc::c_int) {
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) {
         for process in self.processes() {
             process.signal(signal);
         }
@@ -224,7 +231,7 @@ impl Server {
 
     /// Waits for the process to end by itself; of two, the status of one that did not end well.
     #[track_caller]
-    pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
+    pub fn exit_within(&self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         let mut worst = ExitStatus::from_raw(0);
         for process in self.processes() {
@@ -239,35 +246,36 @@ impl Server {
 
     /// Ends it the polite way.
     #[track_caller]
-    pub(crate) fn stop(self) {
+    pub fn stop(self) {
         self.signal(libc::SIGTERM);
         let status = self.exit_within(Duration::from_secs(20));
         assert!(status.success(), "SIGTERM: {status}");
     }
 
     /// Ends it as a power cut would, as far as a process can tell.
-    pub(crate) fn kill(self) {
+    pub fn kill(self) {
         for process in self.processes() {
             process.kill();
         }
     }
 
-    pub(crate) fn is_running(&self) -> bool {
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
         self.processes().any(|process| process.status().is_none())
     }
 
     /// Resident memory, in bytes.
-    pub(crate) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         self.processes().map(Process::memory).sum()
     }
 
     /// Everything it has printed on stdout.
-    pub(crate) fn stdout(&self) -> String {
+    pub fn stdout(&self) -> String {
         self.process.stdout()
     }
 
     /// Everything it has logged.
-    pub(crate) fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         self.process.stderr()
     }
 
@@ -293,7 +301,7 @@ impl Drop for Server {
 }
 
 /// The server that most tests share: they keep apart by their queue names.
-pub(crate) fn shared() -> Shared {
+pub fn shared() -> Shared {
     static SERVER: LazyLock<Server> = LazyLock::new(|| {
         // More than one worker, so that a push and the pop it wakes are often on different ones.
         Settings::new().set("server.workers", 3).start()
@@ -302,7 +310,7 @@ pub(crate) fn shared() -> Shared {
 }
 
 /// The shared server as one test sees it: if the test fails, the log is shown.
-pub(crate) struct Shared(&'static Server);
+pub struct Shared(&'static Server);
 
 impl Deref for Shared {
     type Target = Server;

@@ -10,7 +10,7 @@ const FIRST: u16 = 12_000;
 const COUNT: u16 = 18_000;
 
 /// An address that nobody listens on. Another process may be about to: whoever binds it must be ready to ask again.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..COUNT {
         let number = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));

@@ -23,8 +23,8 @@ const PORTS_TRIED: usize = 20;
 /// What the tests' own connections are called: one that is closed may be listed for a moment longer.
 const OWN_NAME: &str = "popbox-suite";
 
-/// One redis-server. It keeps nothing on a disk, so whenever it starts it is empty.
-pub(crate) struct Redis {
+/// One redis-server. It keeps nothing on a disk, so whenever it starts it is empty; unless its flags say otherwise.
+pub struct Redis {
     address: SocketAddr,
     flags: Vec<String>,
     /// Its working directory.
@@ -35,7 +35,7 @@ pub(crate) struct Redis {
 
 impl Redis {
     /// Starts one on a free port, with more flags of its command line.
-    pub(crate) fn start(scratch: &Path, flags: &[&str]) -> Self {
+    pub fn start(scratch: &Path, flags: &[&str]) -> Self {
         for _ in 0..PORTS_TRIED {
             let address = free_address();
             let redis = Self {
@@ -54,13 +54,13 @@ impl Redis {
         panic!("redis-server found no port");
     }
 
-    /// Ends it as `kill -9` does. What was in it is gone.
-    pub(crate) fn kill(&self) {
+    /// Ends it as `kill -9` does. What was in it is gone, if it keeps nothing.
+    pub fn kill(&self) {
         *self.process() = None;
     }
 
-    /// Starts it again, empty, on the same port.
-    pub(crate) fn start_again(&self) {
+    /// Starts it again on the same port.
+    pub fn start_again(&self) {
         assert!(self.process().is_none(), "it is running");
         if let Err(log) = self.launch() {
             panic!("redis-server did not come back: {log}");
@@ -68,22 +68,22 @@ impl Redis {
     }
 
     /// Stops it in the middle of whatever it does; its connections stay.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.signal(libc::SIGSTOP);
     }
 
     /// Lets it go on.
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.signal(libc::SIGCONT);
     }
 
     /// `ADDR:PORT`, as an error about it has to name it.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// As it is written in the configuration.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match self.password() {
             Some(password) => self.url_with_password(password),
             None => format!("redis://{}/0", self.address),
@@ -91,19 +91,24 @@ impl Redis {
     }
 
     /// The same with whatever password.
-    pub(crate) fn url_with_password(&self, password: &str) -> String {
+    pub fn url_with_password(&self, password: &str) -> String {
         format!("redis://:{password}@{}/0", self.address)
+    }
+
+    /// Where it listens.
+    pub fn socket_address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A new connection.
     #[track_caller]
-    pub(crate) fn connect(&self) -> RedisConnection {
+    pub fn connect(&self) -> RedisConnection {
         self.try_connect().expect("a connection to redis-server")
     }
 
     /// One command over a connection of its own; it must succeed.
     #[track_caller]
-    pub(crate) fn call(&self, words: &[&str]) -> RedisReply {
+    pub fn call(&self, words: &[&str]) -> RedisReply {
         let reply = self.connect().call(words).expect("an answer");
         assert!(
             !matches!(reply, RedisReply::Error(_)),
@@ -114,7 +119,7 @@ impl Redis {
 
     /// The connections of others, as `CLIENT LIST` describes each.
     #[track_caller]
-    pub(crate) fn client_list(&self) -> Vec<BTreeMap<String, String>> {
+    pub fn client_list(&self) -> Vec<BTreeMap<String, String>> {
         let list = self.call(&["CLIENT", "LIST"]).text();
         list.lines()
             .map(|line| {
@@ -129,7 +134,7 @@ impl Redis {
 
     /// Cuts every connection but the one that says so.
     #[track_caller]
-    pub(crate) fn cut_connections(&self) {
+    pub fn cut_connections(&self) {
         let mut connection = self.connect();
         for kind in ["normal", "pubsub"] {
             let reply = connection.call(&["CLIENT", "KILL", "TYPE", kind]).unwrap();
@@ -139,7 +144,7 @@ impl Redis {
 
     /// The names of all keys, sorted.
     #[track_caller]
-    pub(crate) fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Vec<String> {
         let keys = self.call(&["KEYS", "*"]).list();
         let mut keys: Vec<String> = keys.iter().map(RedisReply::text).collect();
         keys.sort();

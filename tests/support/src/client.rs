@@ -12,11 +12,11 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::eventually;
 
 /// For one answer, from its first byte awaited to its last read.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request to be sent once or often.
 #[derive(Clone)]
-pub(crate) struct Request {
+pub struct Request {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -24,28 +24,34 @@ pub(crate) struct Request {
     version: &'static str,
 }
 
-pub(crate) fn get(target: impl Into<String>) -> Request {
+/// A GET.
+pub fn get(target: impl Into<String>) -> Request {
     Request::new("GET", target)
 }
 
-pub(crate) fn head(target: impl Into<String>) -> Request {
+/// A HEAD.
+pub fn head(target: impl Into<String>) -> Request {
     Request::new("HEAD", target)
 }
 
-pub(crate) fn delete(target: impl Into<String>) -> Request {
+/// A DELETE.
+pub fn delete(target: impl Into<String>) -> Request {
     Request::new("DELETE", target)
 }
 
-pub(crate) fn post(target: impl Into<String>, body: &Value) -> Request {
+/// A POST of JSON.
+pub fn post(target: impl Into<String>, body: &Value) -> Request {
     Request::new("POST", target).json(body)
 }
 
-pub(crate) fn put(target: impl Into<String>, body: &Value) -> Request {
+/// A PUT of JSON.
+pub fn put(target: impl Into<String>, body: &Value) -> Request {
     Request::new("PUT", target).json(body)
 }
 
 impl Request {
-    pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
+    /// Without headers or a body.
+    pub fn new(method: &str, target: impl Into<String>) -> Self {
         Self {
             method: method.to_owned(),
             target: target.into(),
@@ -55,32 +61,37 @@ impl Request {
         }
     }
 
-    pub(crate) fn json(self, body: &Value) -> Self {
+    /// With a body of JSON, and a header that says so.
+    pub fn json(self, body: &Value) -> Self {
         self.header("Content-Type", "application/json")
             .body(body.to_string())
     }
 
-    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    /// With a body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+    /// With one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub(crate) fn http_1_0(mut self) -> Self {
+    /// Of the older version.
+    pub fn http_1_0(mut self) -> Self {
         self.version = "HTTP/1.0";
         self
     }
 
-    pub(crate) fn is_head(&self) -> bool {
+    /// Whether its answer has no body.
+    pub fn is_head(&self) -> bool {
         self.method == "HEAD"
     }
 
     /// Whether it is `POST /trans`, or that of a tenant.
-    pub(crate) fn is_push(&self) -> bool {
+    pub fn is_push(&self) -> bool {
         let path = self.target.split('?').next().unwrap_or_default();
         let path: Vec<&str> = path.trim_matches('/').split('/').collect();
         let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
@@ -93,7 +104,7 @@ impl Request {
     }
 
     /// With a length, whatever the method; `Host` unless the test gave one.
-    pub(crate) fn bytes(&self, host: &str) -> Vec<u8> {
+    pub fn bytes(&self, host: &str) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
         let own_host = self
             .headers
@@ -123,14 +134,17 @@ impl Request {
 }
 
 /// An answer, or the head of one.
-pub(crate) struct Response {
-    pub(crate) status: u16,
+pub struct Response {
+    /// Such as 200.
+    pub status: u16,
     headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    /// All of it, unless only the head was asked for.
+    pub body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -138,7 +152,7 @@ impl Response {
     }
 
     /// Whether a header's comma-separated list has `word`, in any case.
-    pub(crate) fn lists(&self, name: &str, word: &str) -> bool {
+    pub fn lists(&self, name: &str, word: &str) -> bool {
         self.header(name).is_some_and(|value| {
             value
                 .split(',')
@@ -146,37 +160,40 @@ impl Response {
         })
     }
 
-    pub(crate) fn closes(&self) -> bool {
+    /// Whether the server will end the connection.
+    pub fn closes(&self) -> bool {
         self.lists("connection", "close")
     }
 
+    /// The body as text.
     #[track_caller]
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }
 
+    /// The body as JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
     /// The status, the content type, and every byte of the body.
     #[track_caller]
-    pub(crate) fn assert_is(&self, status: u16, body: &str) {
+    pub fn assert_is(&self, status: u16, body: &str) {
         self.assert_json_head(status);
         assert_eq!(self.text(), body);
     }
 
     /// The status, the content type, and what the body says.
     #[track_caller]
-    pub(crate) fn assert_says(&self, status: u16, body: &Value) {
+    pub fn assert_says(&self, status: u16, body: &Value) {
         self.assert_json_head(status);
         assert_eq!(&self.json(), body);
     }
 
     /// A JSON answer of that status; for what the contract leaves open.
     #[track_caller]
-    pub(crate) fn assert_json_head(&self, status: u16) {
+    pub fn assert_json_head(&self, status: u16) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(
             self.header("content-type"),
@@ -187,13 +204,13 @@ impl Response {
 
     /// A refusal with exactly these errors, in this order.
     #[track_caller]
-    pub(crate) fn assert_errors(&self, status: u16, errors: &[&str]) {
+    pub fn assert_errors(&self, status: u16, errors: &[&str]) {
         self.assert_is(status, &serde_json::json!({ "errors": errors }).to_string());
     }
 
     /// A refusal that says why in a list of texts.
     #[track_caller]
-    pub(crate) fn assert_some_error(&self, status: u16) {
+    pub fn assert_some_error(&self, status: u16) {
         self.assert_json_head(status);
         let json = self.json();
         let errors = json["errors"].as_array().expect("a list of errors");
@@ -214,17 +231,20 @@ impl fmt::Debug for Response {
 
 /// Why there is no (whole) answer.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub enum Broken {
     /// Ended or reset by the server; whether any byte of an answer had come.
     Closed {
+        /// Whether some of it had come.
         midway: bool,
     },
+    /// It did not come in time.
     TimedOut,
+    /// It is not HTTP.
     Malformed(#[allow(dead_code, reason = "shown when a test fails")] String),
 }
 
 /// One connection; on a layout of two agents, another one for pushes.
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     /// Received and not yet taken.
     received: Vec<u8>,
@@ -236,22 +256,24 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Connects.
     #[track_caller]
-    pub(crate) fn connect(addr: SocketAddr) -> Self {
+    pub fn connect(addr: SocketAddr) -> Self {
         match Self::try_connect(addr) {
             Ok(client) => client,
             Err(error) => panic!("connect to {addr}: {error}"),
         }
     }
 
-    pub(crate) fn try_connect(addr: SocketAddr) -> io::Result<Self> {
+    /// Connects, if it can.
+    pub fn try_connect(addr: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, READ_TIMEOUT)?;
         Self::over(stream, addr)
     }
 
     /// A connection whose receive buffer holds little: the server soon cannot write to it.
     #[track_caller]
-    pub(crate) fn connect_narrow(addr: SocketAddr) -> Self {
+    pub fn connect_narrow(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
@@ -271,13 +293,13 @@ impl Client {
     }
 
     /// With an agent of its own for pushes that are called one by one; whatever else is sent stays on this connection.
-    pub(crate) fn pushing_to(mut self, addr: SocketAddr) -> Self {
+    pub fn pushing_to(mut self, addr: SocketAddr) -> Self {
         self.pushing_to = Some(addr);
         self
     }
 
     /// Who a request goes to: this client, or the one for pushes.
-    pub(crate) fn for_request(&mut self, request: &Request) -> io::Result<&mut Self> {
+    pub fn for_request(&mut self, request: &Request) -> io::Result<&mut Self> {
         if request.is_push() {
             self.for_pushes()
         } else {
@@ -286,7 +308,7 @@ impl Client {
     }
 
     /// Who pushes go to.
-    pub(crate) fn for_pushes(&mut self) -> io::Result<&mut Self> {
+    pub fn for_pushes(&mut self) -> io::Result<&mut Self> {
         let Some(addr) = self.pushing_to else {
             return Ok(self);
         };
@@ -298,12 +320,13 @@ impl Client {
     }
 
     /// What this client sends as `Host`.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         &self.host
     }
 
+    /// Sends a request and waits for its answer.
     #[track_caller]
-    pub(crate) fn call(&mut self, request: &Request) -> Response {
+    pub fn call(&mut self, request: &Request) -> Response {
         let client = match self.for_request(request) {
             Ok(client) => client,
             Err(error) => panic!("connect to the agent for pushes: {error}"),
@@ -316,26 +339,29 @@ impl Client {
         }
     }
 
+    /// Sends a request.
     #[track_caller]
-    pub(crate) fn send(&mut self, request: &Request) {
+    pub fn send(&mut self, request: &Request) {
         let bytes = request.bytes(&self.host);
         self.send_raw(&bytes);
     }
 
+    /// Sends bytes.
     #[track_caller]
-    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+    pub fn send_raw(&mut self, bytes: &[u8]) {
         if let Err(error) = self.try_send_raw(bytes) {
             panic!("send: {error}");
         }
     }
 
     /// For what the server may cut off while it is still being sent.
-    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
+    /// Waits for the next answer.
     #[track_caller]
-    pub(crate) fn receive(&mut self) -> Response {
+    pub fn receive(&mut self) -> Response {
         match self.try_receive(READ_TIMEOUT) {
             Ok(response) => response,
             Err(broken) => panic!("no answer: {broken:?}"),
@@ -343,7 +369,7 @@ impl Client {
     }
 
     /// The next final answer with its body; interim ones (100) are answers too.
-    pub(crate) fn try_receive(&mut self, limit: Duration) -> Result<Response, Broken> {
+    pub fn try_receive(&mut self, limit: Duration) -> Result<Response, Broken> {
         let deadline = Instant::now() + limit;
         let mut response = self.take_head(deadline)?;
         if response.lists("transfer-encoding", "chunked") {
@@ -369,11 +395,7 @@ impl Client {
     }
 
     /// The next answer, taken so many bytes at a time with a pause behind each.
-    pub(crate) fn receive_slowly(
-        &mut self,
-        bytes: usize,
-        pause: Duration,
-    ) -> Result<Response, Broken> {
+    pub fn receive_slowly(&mut self, bytes: usize, pause: Duration) -> Result<Response, Broken> {
         let deadline = Instant::now() + Duration::from_mins(1);
         let mut response = self.take_head(deadline)?;
         let length: usize = response
@@ -390,7 +412,7 @@ impl Client {
 
     /// The head only: of an answer to HEAD, or of a stream.
     #[track_caller]
-    pub(crate) fn receive_head(&mut self) -> Response {
+    pub fn receive_head(&mut self) -> Response {
         match self.take_head(Instant::now() + READ_TIMEOUT) {
             Ok(response) => response,
             Err(broken) => panic!("no head: {broken:?}"),
@@ -399,19 +421,20 @@ impl Client {
 
     /// The next chunk of a stream; `None` is its proper end.
     #[track_caller]
-    pub(crate) fn receive_chunk(&mut self) -> Option<Vec<u8>> {
+    pub fn receive_chunk(&mut self) -> Option<Vec<u8>> {
         match self.try_receive_chunk(READ_TIMEOUT) {
             Ok(chunk) => chunk,
             Err(broken) => panic!("no chunk: {broken:?}"),
         }
     }
 
-    pub(crate) fn try_receive_chunk(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Broken> {
+    /// The next chunk of a stream, if it comes in time.
+    pub fn try_receive_chunk(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, Broken> {
         self.take_chunk(Instant::now() + limit)
     }
 
     /// Whether the server closes within `limit`; what it still sends is dropped.
-    pub(crate) fn is_closed_within(&mut self, limit: Duration) -> bool {
+    pub fn is_closed_within(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             self.received.clear();
@@ -424,19 +447,19 @@ impl Client {
     }
 
     /// Whether nothing at all comes for `limit`: no byte and no end.
-    pub(crate) fn is_silent_for(&mut self, limit: Duration) -> bool {
+    pub fn is_silent_for(&mut self, limit: Duration) -> bool {
         self.received.is_empty()
             && matches!(self.fill(Instant::now() + limit), Err(Broken::TimedOut))
     }
 
     /// Says that no more will be sent, and still reads.
-    pub(crate) fn finish_sending(&self) {
+    pub fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Goes away, with a reset or politely, and waits until the server's kernel knows: on a busy machine the news
     /// can be on its way for longer than a push of somebody else takes, and then nobody can know.
-    pub(crate) fn leave(self, with_reset: bool) {
+    pub fn leave(self, with_reset: bool) {
         let ends = (
             self.stream.peer_addr().unwrap(),
             self.stream.local_addr().unwrap(),
@@ -452,7 +475,7 @@ impl Client {
     }
 
     /// Vanishes with a reset instead of a polite end.
-    pub(crate) fn reset(self) {
+    pub fn reset(self) {
         SockRef::from(&self.stream)
             .set_linger(Some(Duration::ZERO))
             .unwrap();

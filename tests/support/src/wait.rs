@@ -8,7 +8,7 @@ const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Polls until `holds`, and fails after ten seconds.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "still not so after 10 s: {what}");
@@ -17,20 +17,20 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// For what has no event of its own, such as a second waiter of a queue being registered.
-pub(crate) fn pause() {
+pub fn pause() {
     thread::sleep(Duration::from_millis(250));
 }
 
 /// Fails when more time has passed than an immediate answer takes.
 #[track_caller]
-pub(crate) fn soon(since: Instant) {
+pub fn soon(since: Instant) {
     let taken = since.elapsed();
     assert!(taken < AT_ONCE, "took {taken:?}, expected at once");
 }
 
 /// Fails when less time than `minimum` has passed (with 100 ms of grace for coarse timers).
 #[track_caller]
-pub(crate) fn at_least(since: Instant, minimum: Duration) {
+pub fn at_least(since: Instant, minimum: Duration) {
     let taken = since.elapsed();
     assert!(
         taken + Duration::from_millis(100) >= minimum,
@@ -39,7 +39,7 @@ pub(crate) fn at_least(since: Instant, minimum: Duration) {
 }
 
 /// Seconds since 1970.
-pub(crate) fn now_s() -> u64 {
+pub fn now_s() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

@@ -8,22 +8,24 @@ use super::{Client, Queue, Response, eventually, get, post};
 
 /// What a pop answered: payloads and ids, in the same order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Popped {
-    pub(crate) data: Vec<String>,
-    pub(crate) transactions: Vec<String>,
+pub struct Popped {
+    /// The payloads.
+    pub data: Vec<String>,
+    /// The ids.
+    pub transactions: Vec<String>,
 }
 
 impl Popped {
     /// Parses and checks the answer of any of the pops.
     #[track_caller]
-    pub(crate) fn parse(response: &Response) -> Self {
+    pub fn parse(response: &Response) -> Self {
         response.assert_json_head(200);
         Self::from_json(&response.json())
     }
 
     /// Checks one object of that form, such as a chunk of a subscription.
     #[track_caller]
-    pub(crate) fn from_json(answer: &Value) -> Self {
+    pub fn from_json(answer: &Value) -> Self {
         assert_eq!(answer["ok"], json!(true), "{answer}");
         let popped = Self {
             data: texts(&answer["data"]),
@@ -38,7 +40,8 @@ impl Popped {
         popped
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether it waited in vain.
+    pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 }
@@ -60,20 +63,20 @@ fn texts(list: &Value) -> Vec<String> {
 impl Client {
     /// Pushes to one queue with high priority; the transaction's id.
     #[track_caller]
-    pub(crate) fn push(&mut self, queue: &Queue, payload: &str) -> String {
+    pub fn push(&mut self, queue: &Queue, payload: &str) -> String {
         self.push_with(queue, payload, json!({}))
     }
 
     /// The same with more fields, which win over the usual ones.
     #[track_caller]
-    pub(crate) fn push_with(&mut self, queue: &Queue, payload: &str, fields: Value) -> String {
+    pub fn push_with(&mut self, queue: &Queue, payload: &str, fields: Value) -> String {
         let request = push_request(queue, payload, fields);
         id_in(&self.call(&request))
     }
 
     /// Pushes one transaction to several queues of no tenant.
     #[track_caller]
-    pub(crate) fn push_to_all(&mut self, queues: &[&Queue], payload: &str) -> String {
+    pub fn push_to_all(&mut self, queues: &[&Queue], payload: &str) -> String {
         let ids: Vec<Value> = queues.iter().map(|queue| json!({"id": queue.id})).collect();
         let body = json!({"payload": payload, "priority": "H", "queue": ids});
         id_in(&self.call(&post("/trans", &body)))
@@ -81,13 +84,13 @@ impl Client {
 
     /// Pushes a whole transaction that must be taken.
     #[track_caller]
-    pub(crate) fn push_body(&mut self, body: &Value) -> String {
+    pub fn push_body(&mut self, body: &Value) -> String {
         id_in(&self.call(&post("/trans", body)))
     }
 
     /// Pushes many in as few round trips as can be; their ids.
     #[track_caller]
-    pub(crate) fn push_many(&mut self, queue: &Queue, payloads: &[String]) -> Vec<String> {
+    pub fn push_many(&mut self, queue: &Queue, payloads: &[String]) -> Vec<String> {
         let client = self.for_pushes().expect("a connection for pushes");
         let mut ids = Vec::new();
         for batch in payloads.chunks(25) {
@@ -101,23 +104,27 @@ impl Client {
         ids
     }
 
+    /// Takes messages.
     #[track_caller]
-    pub(crate) fn pop(&mut self, queue: &Queue, parameters: &Value) -> Popped {
+    pub fn pop(&mut self, queue: &Queue, parameters: &Value) -> Popped {
         Popped::parse(&self.call(&post(queue.route("pop"), parameters)))
     }
 
+    /// Borrows messages.
     #[track_caller]
-    pub(crate) fn poprel(&mut self, queue: &Queue, parameters: &Value) -> Popped {
+    pub fn poprel(&mut self, queue: &Queue, parameters: &Value) -> Popped {
         Popped::parse(&self.call(&post(queue.route("poprel"), parameters)))
     }
 
+    /// Looks at everything that is pending.
     #[track_caller]
-    pub(crate) fn peek(&mut self, queue: &Queue) -> Popped {
+    pub fn peek(&mut self, queue: &Queue) -> Popped {
         Popped::parse(&self.call(&get(format!("{}?max=10000", queue.route("peek")))))
     }
 
+    /// Gives a receipt; what the server said to each id.
     #[track_caller]
-    pub(crate) fn ack(&mut self, queue: &Queue, ids: &[&str]) -> Value {
+    pub fn ack(&mut self, queue: &Queue, ids: &[&str]) -> Value {
         let response = self.call(&post(queue.route("ack"), &json!({"transactions": ids})));
         response.assert_json_head(200);
         response.json()
@@ -125,7 +132,7 @@ impl Client {
 
     /// What `/trans/:id/state` says of every queue.
     #[track_caller]
-    pub(crate) fn state(&mut self, id: &str) -> Value {
+    pub fn state(&mut self, id: &str) -> Value {
         let response = self.call(&get(format!("/trans/{id}/state")));
         response.assert_json_head(200);
         let answer = response.json();
@@ -133,15 +140,17 @@ impl Client {
         answer["data"].clone()
     }
 
+    /// What `/queue/:id` says.
     #[track_caller]
-    pub(crate) fn queue_info(&mut self, queue: &Queue) -> Value {
+    pub fn queue_info(&mut self, queue: &Queue) -> Value {
         let response = self.call(&get(queue.path()));
         response.assert_json_head(200);
         response.json()
     }
 
+    /// What `/trans/:id` says.
     #[track_caller]
-    pub(crate) fn transaction(&mut self, id: &str) -> Value {
+    pub fn transaction(&mut self, id: &str) -> Value {
         let response = self.call(&get(format!("/trans/{id}")));
         response.assert_json_head(200);
         response.json()
@@ -149,13 +158,13 @@ impl Client {
 
     /// Sends a pop that waits for a minute; its answer is for `receive`.
     #[track_caller]
-    pub(crate) fn start_pop(&mut self, queue: &Queue) {
+    pub fn start_pop(&mut self, queue: &Queue) {
         self.send(&post(queue.route("pop"), &json!({"timeout": 60})));
     }
 
     /// Waits until a live waiter of the queue is known, or none is.
     #[track_caller]
-    pub(crate) fn await_blocked(&mut self, queue: &Queue, blocked: bool) {
+    pub fn await_blocked(&mut self, queue: &Queue, blocked: bool) {
         eventually(&format!("blocked is {blocked}"), || {
             self.queue_info(queue)["blocked"] == json!(blocked)
         });
@@ -163,7 +172,7 @@ impl Client {
 
     /// Waits until the queue has that many messages.
     #[track_caller]
-    pub(crate) fn await_size(&mut self, queue: &Queue, size: usize) {
+    pub fn await_size(&mut self, queue: &Queue, size: usize) {
         eventually(&format!("size is {size}"), || {
             self.queue_info(queue)["size"] == json!(size)
         });
@@ -171,7 +180,7 @@ impl Client {
 
     /// Waits until exactly these payloads are pending, in this order.
     #[track_caller]
-    pub(crate) fn await_pending(&mut self, queue: &Queue, payloads: &[&str]) {
+    pub fn await_pending(&mut self, queue: &Queue, payloads: &[&str]) {
         eventually(&format!("pending: {payloads:?}"), || {
             self.peek(queue).data == payloads
         });
@@ -179,7 +188,7 @@ impl Client {
 
     /// Waits until the message is in that state.
     #[track_caller]
-    pub(crate) fn await_state(&mut self, id: &str, queue: &Queue, state: &str) {
+    pub fn await_state(&mut self, id: &str, queue: &Queue, state: &str) {
         eventually(&format!("{id} is {state}"), || {
             self.state(id)[&queue.id] == json!(state)
         });
@@ -187,7 +196,7 @@ impl Client {
 
     /// Opens a stream and checks its head.
     #[track_caller]
-    pub(crate) fn subscribe(&mut self, queue: &Queue, route: &str, parameters: &Value) {
+    pub fn subscribe(&mut self, queue: &Queue, route: &str, parameters: &Value) {
         self.send(&post(queue.route(route), parameters));
         let head = self.receive_head();
         assert_eq!(head.status, 200, "{head:?}");
@@ -198,7 +207,7 @@ impl Client {
 
     /// The next message of a stream: one chunk, one message.
     #[track_caller]
-    pub(crate) fn next_message(&mut self) -> (String, String) {
+    pub fn next_message(&mut self) -> (String, String) {
         let chunk = self
             .receive_chunk()
             .expect("a message, not the end of the stream");
@@ -209,7 +218,7 @@ impl Client {
 
     /// Fails if this connection does not answer any more.
     #[track_caller]
-    pub(crate) fn assert_alive(&mut self) {
+    pub fn assert_alive(&mut self) {
         let queue = Queue::fresh();
         let id = self.push(&queue, "still here");
         let popped = self.pop(&queue, &json!({"timeout": 1}));
@@ -219,7 +228,7 @@ impl Client {
 
     /// Whether the server has ended this connection by now, after whatever it had to say.
     #[track_caller]
-    pub(crate) fn assert_closed(&mut self) {
+    pub fn assert_closed(&mut self) {
         assert!(self.is_closed_within(Duration::from_secs(8)), "still open");
     }
 }

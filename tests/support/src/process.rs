@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const LOG_SHOWN: usize = 8 * 1024;
 
 /// A process that was started; dropped, it is killed.
-pub(crate) struct Process {
+pub struct Process {
     child: Mutex<Child>,
     pid: libc::pid_t,
     stdout: Output,
@@ -23,7 +23,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it; each line of its stdout is also sent to `lines`, as long as somebody listens.
-    pub(crate) fn start(mut command: Command, lines: Option<Sender<String>>) -> Self {
+    pub fn start(mut command: Command, lines: Option<Sender<String>>) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = command.get_program().display().to_string();
         let mut child =
@@ -36,12 +36,13 @@ impl Process {
         }
     }
 
-    pub(crate) fn pid(&self) -> libc::pid_t {
+    /// Its number.
+    pub fn pid(&self) -> libc::pid_t {
         self.pid
     }
 
     /// Sends a signal, if it has not ended.
-    pub(crate) fn signal(&self, signal: libc::c_int) {
+    pub fn signal(&self, signal: libc::c_int) {
         if self.status().is_some() {
             return;
         }
@@ -55,7 +56,7 @@ impl Process {
     }
 
     /// Waits for it to end by itself; `None` if it does not by then.
-    pub(crate) fn end_by(&self, deadline: Instant) -> Option<ExitStatus> {
+    pub fn end_by(&self, deadline: Instant) -> Option<ExitStatus> {
         loop {
             let status = self.status();
             if status.is_some() || Instant::now() >= deadline {
@@ -66,19 +67,19 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(crate) fn status(&self) -> Option<ExitStatus> {
+    pub fn status(&self) -> Option<ExitStatus> {
         self.child().try_wait().unwrap()
     }
 
     /// Ends it as a power cut would, as far as a process can tell.
-    pub(crate) fn kill(&self) -> ExitStatus {
+    pub fn kill(&self) -> ExitStatus {
         let mut child = self.child();
         child.kill().unwrap();
         child.wait().unwrap()
     }
 
     /// Resident memory, in bytes.
-    pub(crate) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         let status =
             fs::read_to_string(Path::new("/proc").join(self.pid.to_string()).join("status"))
                 .unwrap();
@@ -91,17 +92,17 @@ impl Process {
     }
 
     /// Everything it has printed on stdout.
-    pub(crate) fn stdout(&self) -> String {
+    pub fn stdout(&self) -> String {
         self.stdout.whole()
     }
 
     /// Everything it has printed on stderr.
-    pub(crate) fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         self.stderr.whole()
     }
 
     /// Shows how it is and the end of its log, for the reader of a failing test.
-    pub(crate) fn show(&self, name: &str, log: &str) {
+    pub fn show(&self, name: &str, log: &str) {
         let mut start = log.len().saturating_sub(LOG_SHOWN);
         while !log.is_char_boundary(start) {
             start += 1;

@@ -15,18 +15,20 @@ use std::sync::{Arc, LazyLock, Once};
 
 use tempfile::TempDir;
 
-use super::{Disk, Redis};
+use super::{Disk, Redis, place};
 
 /// How an acknowledged write is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
+pub enum Durability {
+    /// On the disk.
     Sync,
+    /// Handed to the system.
     Interval,
 }
 
 impl Durability {
     /// Those that the store has. In Redis it is the business of Redis: there, one stands for all.
-    pub(crate) fn all() -> &'static [Self] {
+    pub fn all() -> &'static [Self] {
         match Choice::of_this_run() {
             Choice::Embedded => &[Self::Sync, Self::Interval],
             Choice::Redis | Choice::RedisShards | Choice::RedisAgents => &[Self::Sync],
@@ -65,7 +67,7 @@ impl Choice {
 const DISK: &str = "disk";
 
 /// One store, which outlives the servers that are started on it.
-pub(crate) struct Layout {
+pub struct Layout {
     kind: Kind,
     /// Whether a server started on it is two.
     has_pushing_agent: bool,
@@ -86,7 +88,7 @@ enum Kind {
 
 impl Layout {
     /// A new, empty store of the kind that the suite runs on.
-    pub(crate) fn fresh() -> Arc<Self> {
+    pub fn fresh() -> Arc<Self> {
         let choice = Choice::of_this_run();
         Arc::new(Self {
             has_pushing_agent: choice == Choice::RedisAgents,
@@ -99,7 +101,7 @@ impl Layout {
     }
 
     /// A new, empty embedded store; none, and a line that says so, where the suite runs on another.
-    pub(crate) fn fresh_embedded() -> Option<Arc<Self>> {
+    pub fn fresh_embedded() -> Option<Arc<Self>> {
         if Choice::of_this_run() != Choice::Embedded {
             println!("skipped: this is about the embedded store");
             return None;
@@ -109,7 +111,7 @@ impl Layout {
 
     /// A new, empty embedded store on a small disk of its own; none, and a line that says so, where this process may
     /// not mount one or the suite runs on another store.
-    pub(crate) fn on_small_disk(mebibytes: usize) -> Option<Arc<Self>> {
+    pub fn on_small_disk(mebibytes: usize) -> Option<Arc<Self>> {
         let mut layout = Arc::into_inner(Self::fresh_embedded()?)?;
         layout.disk = Disk::mount(&layout.dir.path().join(DISK), mebibytes);
         if layout.disk.is_none() {
@@ -121,7 +123,7 @@ impl Layout {
 
     /// A new, empty Redis store as the suite runs on, for a test that starts its agents itself; none, and a line that
     /// says so, where there is nothing new to learn: on another store, and where it runs on two agents anyway.
-    pub(crate) fn fresh_redis() -> Option<Arc<Self>> {
+    pub fn fresh_redis() -> Option<Arc<Self>> {
         match Choice::of_this_run() {
             Choice::Embedded | Choice::RedisAgents => {
                 println!("skipped: this is for the layouts redis and redis-shards");
@@ -134,7 +136,7 @@ impl Layout {
 
     /// The same of a single redis-server with more flags of its command line, for what does not depend on their
     /// number; none where the suite does not run on one.
-    pub(crate) fn redis_with(flags: &[&str]) -> Option<Arc<Self>> {
+    pub fn redis_with(flags: &[&str]) -> Option<Arc<Self>> {
         if Choice::of_this_run() != Choice::Redis {
             println!("skipped: this is for the layout redis");
             return None;
@@ -170,7 +172,7 @@ impl Layout {
     }
 
     /// The settings that make a server use this store.
-    pub(crate) fn settings(&self, durability: Durability) -> Vec<(String, String)> {
+    pub fn settings(&self, durability: Durability) -> Vec<(String, String)> {
         let settings = match &self.kind {
             Kind::Embedded => vec![
                 ("store.path", self.name()),
@@ -205,12 +207,12 @@ impl Layout {
     }
 
     /// Whether a server started on it is two, one of which is for pushes.
-    pub(crate) fn has_pushing_agent(&self) -> bool {
+    pub fn has_pushing_agent(&self) -> bool {
         self.has_pushing_agent
     }
 
     /// Its redis-servers; none for another store.
-    pub(crate) fn redis_servers(&self) -> Vec<&Redis> {
+    pub fn redis_servers(&self) -> Vec<&Redis> {
         match &self.kind {
             Kind::Embedded => Vec::new(),
             Kind::Redis {
@@ -221,7 +223,7 @@ impl Layout {
     }
 
     /// What an error about this store has to name.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match &self.kind {
             Kind::Embedded => self.store_dir().display().to_string(),
             Kind::Redis { queues, .. } => queues[0].address(),
@@ -229,12 +231,12 @@ impl Layout {
     }
 
     /// A directory for files of the test itself.
-    pub(crate) fn scratch(&self) -> &Path {
+    pub fn scratch(&self) -> &Path {
         self.dir.path()
     }
 
     /// Overwrites every byte of every file of the store.
-    pub(crate) fn ruin(&self) {
+    pub fn ruin(&self) {
         let files = files_under(&self.store_dir());
         assert!(
             !files.is_empty(),
@@ -248,7 +250,7 @@ impl Layout {
     }
 
     /// Flips one bit inside every stored copy of `text`; says how many there were.
-    pub(crate) fn flip_a_bit_in(&self, text: &str) -> usize {
+    pub fn flip_a_bit_in(&self, text: &str) -> usize {
         let mut flipped = 0;
         for file in files_under(&self.store_dir()) {
             let mut bytes = fs::read(&file).unwrap();
@@ -265,11 +267,12 @@ impl Layout {
     }
 
     /// The small disk that it lies on.
-    pub(crate) fn disk(&self) -> &Disk {
+    pub fn disk(&self) -> &Disk {
         self.disk.as_ref().expect("a store on a small disk")
     }
 
-    pub(crate) fn store_dir(&self) -> PathBuf {
+    /// Where the embedded store has its files.
+    pub fn store_dir(&self) -> PathBuf {
         let folder = self.disk.as_ref().map_or(self.dir.path(), Disk::path);
         folder.join("store")
     }
@@ -290,13 +293,13 @@ fn files_under(dir: &Path) -> Vec<PathBuf> {
 
 /// A directory below the target directory, which carries the number of this process: the shared server's one cannot be
 /// removed by the process that uses it, so the next run removes what dead ones left.
-fn scratch() -> TempDir {
+pub fn scratch() -> TempDir {
     static SWEEP: Once = Once::new();
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    SWEEP.call_once(|| sweep(root));
+    let root = place::scratch_root();
+    SWEEP.call_once(|| sweep(&root));
     tempfile::Builder::new()
         .prefix(&format!("suite-{}-", process::id()))
-        .tempdir_in(root)
+        .tempdir_in(&root)
         .unwrap()
 }
 

@@ -5,14 +5,14 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A name nobody else has, which tells the test it came from.
-pub(crate) fn unique(stem: &str) -> String {
+pub fn unique(stem: &str) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{stem}-{}-{number}", process::id())
 }
 
 /// `text` as one segment of a path.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut path = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -26,26 +26,28 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// A queue as a client addresses it: its id, and its tenant if it has one.
 #[derive(Clone, Debug)]
-pub(crate) struct Queue {
+pub struct Queue {
     /// As it is written in `{"queue":[{"id":…}]}`.
-    pub(crate) id: String,
+    pub id: String,
     tenant: Option<String>,
 }
 
 impl Queue {
     /// A queue of no tenant that no other test uses.
-    pub(crate) fn fresh() -> Self {
+    pub fn fresh() -> Self {
         Self::named(unique("q"))
     }
 
-    pub(crate) fn named(id: impl Into<String>) -> Self {
+    /// A queue of no tenant.
+    pub fn named(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
             tenant: None,
         }
     }
 
-    pub(crate) fn of(tenant: &str, id: impl Into<String>) -> Self {
+    /// A tenant's queue.
+    pub fn of(tenant: &str, id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
             tenant: Some(tenant.to_owned()),
@@ -53,17 +55,17 @@ impl Queue {
     }
 
     /// `/queue/:id` or `/org/:org/queue/:id`, escaped.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("{}/queue/{}", self.root(), escaped(&self.id))
     }
 
     /// A route of this queue, such as `pop`.
-    pub(crate) fn route(&self, name: &str) -> String {
+    pub fn route(&self, name: &str) -> String {
         format!("{}/{name}", self.path())
     }
 
     /// Where transactions for this queue are pushed.
-    pub(crate) fn push_path(&self) -> String {
+    pub fn push_path(&self) -> String {
         format!("{}/trans", self.root())
     }
 

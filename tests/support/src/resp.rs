@@ -7,19 +7,25 @@ use super::READ_TIMEOUT;
 
 /// What a Redis server answers to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RedisReply {
+pub enum RedisReply {
+    /// Such as `OK`.
     Status(String),
+    /// A refusal.
     Error(String),
+    /// A number.
     Integer(i64),
+    /// A string.
     Bytes(Vec<u8>),
+    /// Nothing.
     Nil,
+    /// Several of them.
     List(Vec<RedisReply>),
 }
 
 impl RedisReply {
     /// A status or a string, as text.
     #[track_caller]
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match self {
             Self::Status(text) => text.clone(),
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -29,7 +35,7 @@ impl RedisReply {
 
     /// The elements of a list.
     #[track_caller]
-    pub(crate) fn list(self) -> Vec<Self> {
+    pub fn list(self) -> Vec<Self> {
         match self {
             Self::List(elements) => elements,
             other => panic!("not a list: {other:?}"),
@@ -38,10 +44,11 @@ impl RedisReply {
 }
 
 /// A connection that waits for each answer.
-pub(crate) struct RedisConnection(BufReader<TcpStream>);
+pub struct RedisConnection(BufReader<TcpStream>);
 
 impl RedisConnection {
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+    /// Connects.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, READ_TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
@@ -50,7 +57,7 @@ impl RedisConnection {
     }
 
     /// Sends a command and reads the answer to it, which may be an error.
-    pub(crate) fn call(&mut self, words: &[&str]) -> io::Result<RedisReply> {
+    pub fn call(&mut self, words: &[&str]) -> io::Result<RedisReply> {
         let mut command = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
             command.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());

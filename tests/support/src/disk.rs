@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A file system in memory; dropped, it is unmounted and everything in it is gone.
-pub(crate) struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// Mounts a new one; none where that takes privileges that this process has not.
-    pub(crate) fn mount(path: &Path, mebibytes: usize) -> Option<Self> {
+    pub fn mount(path: &Path, mebibytes: usize) -> Option<Self> {
         fs::create_dir(path).unwrap();
         let mut mount = Command::new("mount");
         mount
@@ -25,23 +25,24 @@ impl Disk {
 
     /// Unmounts what is mounted there, if anything, even if it is in use.
     #[allow(unsafe_code, reason = "the standard library mounts nothing")]
-    pub(crate) fn unmount(path: &Path) {
+    pub fn unmount(path: &Path) {
         let path = CString::new(path.as_os_str().as_bytes()).unwrap();
         // It fails where nothing is mounted, which is what is asked for.
         unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// Takes up space with something that is not the store's.
-    pub(crate) fn fill(&self, bytes: usize) {
+    pub fn fill(&self, bytes: usize) {
         fs::write(self.filler(), vec![b'f'; bytes]).unwrap();
     }
 
     /// Takes up all of the space that is left.
-    pub(crate) fn fill_up(&self) {
+    pub fn fill_up(&self) {
         let mut file = File::options()
             .create(true)
             .append(true)
@@ -51,7 +52,7 @@ impl Disk {
     }
 
     /// Gives that space back.
-    pub(crate) fn free(&self) {
+    pub fn free(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
 
