@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{Response, Status},
-    mailbox::{Reply, TransactionId},
+    mailbox::Reply,
 };
 
 /// How the reply to an operation is to be rendered. Small, since it lives as long as the operation is under way.
@@ -22,7 +22,7 @@ pub struct Answer(pub(super) Kind);
 /// Which operation it was, with what the reply does not say.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Pushed(TransactionId),
+    Pushed,
     /// With the id as the client spelled it.
     Updated(Box<str>),
     Deleted,
@@ -42,7 +42,7 @@ impl Answer {
     pub fn render(self, reply: Reply) -> Response {
         match (self.0, reply) {
             (_, Reply::Refused(refusal)) => refused(&refusal),
-            (Kind::Pushed(id), Reply::Done) => ok_data(&id.to_string()),
+            (Kind::Pushed, Reply::Pushed(id)) => ok_data(&id.to_string()),
             (Kind::Updated(_), Reply::Found(true)) | (Kind::Deleted, Reply::Done) => ok(),
             (Kind::Updated(name) | Kind::GroupChanged(name), Reply::Found(false)) => {
                 does_not_exist(&name)

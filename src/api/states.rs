@@ -23,14 +23,6 @@ pub(super) enum StateFilter {
     Summary,
 }
 
-/// All states, in the order in which a message has them.
-const STATES: [State; 4] = [
-    State::Pending,
-    State::Blocked,
-    State::Delivered,
-    State::Expired,
-];
-
 impl StateFilter {
     /// Reads the word clients use.
     pub(super) fn parse(word: &str) -> Result<Self, Response> {
@@ -45,7 +37,7 @@ impl StateFilter {
 
     /// Reads the word as a part of a path, where fixed words may come in any case.
     fn parse_in_path(word: &str) -> Result<Self, Response> {
-        let words = STATES
+        let words = State::ALL
             .map(State::word)
             .into_iter()
             .chain(["All", "summary"]);
@@ -108,7 +100,7 @@ fn write(
     let mut object = Object::begin(out);
     if filter == StateFilter::Summary {
         object.number("totalNotifications", states.len());
-        for state in STATES {
+        for state in State::ALL {
             let count = states.iter().filter(|entry| entry.1 == state).count();
             if count > 0 {
                 object.number(state.word(), count);

@@ -45,10 +45,7 @@ pub(super) fn push(asked: &Asked<'_>, id: TransactionId) -> Result<Action, Respo
         &terms(asked.settings),
     )
     .map_err(bad_requests)?;
-    Ok(Action::Ask(
-        Op::Push(Box::new(push)),
-        Answer(Kind::Pushed(id)),
-    ))
+    Ok(Action::Ask(Op::Push(Box::new(push)), Answer(Kind::Pushed)))
 }
 
 /// `PUT /trans/<id>`

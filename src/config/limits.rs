@@ -40,6 +40,10 @@ pub struct Limits {
     pub max_known_queues: usize,
     /// Groups kept, 1 to 100 000 000; one more is refused.
     pub max_groups: usize,
+    /// Deliveries after which a message that is not acked in time becomes a dead letter, 0 to 65 535; 0 is never.
+    pub max_deliveries: usize,
+    /// Pushes remembered by their `Idempotency-Key`, 1 to 1 000 000 000; one more is refused.
+    pub max_idempotency_keys: usize,
     /// Operations that wait for the store, 1 to 10 000 000; one more is refused.
     pub max_backlog: usize,
     /// How long a pop waits when it does not say, 1 s to `max_pop_timeout`.
@@ -58,6 +62,8 @@ pub struct Limits {
     pub delivery_lease: Duration,
     /// How long the last pop of an idle queue is remembered, 1 s to 3650 d.
     pub queue_retention: Duration,
+    /// How long a push is remembered by its `Idempotency-Key`, 1 s to 30 d.
+    pub idempotency_life: Duration,
     /// How long a client may take to send a request's head, 100 ms to 1 h.
     pub head_timeout: Duration,
     /// How long a client may take to send a request's body, 100 ms to 1 h.
@@ -137,6 +143,12 @@ impl Limits {
         self.max_known_queues =
             section.count("max_known_queues", self.max_known_queues, 1..=1_000_000_000);
         self.max_groups = section.count("max_groups", self.max_groups, 1..=100_000_000);
+        self.max_deliveries = section.count("max_deliveries", self.max_deliveries, 0..=65_535);
+        self.max_idempotency_keys = section.count(
+            "max_idempotency_keys",
+            self.max_idempotency_keys,
+            1..=1_000_000_000,
+        );
         self.max_backlog = section.count("max_backlog", self.max_backlog, 1..=10_000_000);
     }
 
@@ -180,6 +192,11 @@ impl Limits {
             "queue_retention",
             self.queue_retention,
             Duration::from_secs(1)..=DAY * 3650,
+        );
+        self.idempotency_life = section.duration(
+            "idempotency_life",
+            self.idempotency_life,
+            Duration::from_secs(1)..=DAY * 30,
         );
         self.head_timeout = section.duration(
             "head_timeout",
@@ -276,6 +293,8 @@ impl Default for Limits {
             max_transactions: 10_000_000,
             max_known_queues: 1_000_000,
             max_groups: 100_000,
+            max_deliveries: 0,
+            max_idempotency_keys: 1_000_000,
             max_backlog: 65_536,
             pop_timeout: Duration::from_secs(5),
             max_pop_timeout: Duration::from_mins(5),
@@ -285,6 +304,7 @@ impl Default for Limits {
             max_delay: DAY * 30,
             delivery_lease: Duration::from_secs(10),
             queue_retention: DAY,
+            idempotency_life: Duration::from_hours(1),
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_mins(1),
             keep_alive: Duration::from_secs(75),

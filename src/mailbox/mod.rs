@@ -20,6 +20,8 @@
 //!     groups_max: 10,
 //!     queue_retention: Duration::from_secs(3600),
 //!     listed_messages_max: 100,
+//!     deliveries_max: 0,
+//!     idempotency_keys_max: 100,
 //! });
 //! let mut output = Output::default();
 //! let now = UnixMillis(1_795_000_000_000);
@@ -48,25 +50,28 @@
 //!     record: Record { payload: "Hello".into(), ..Record::default() },
 //!     expiration: Expiration::After(Duration::from_secs(60)),
 //!     delay: Duration::ZERO,
+//!     idempotency: None,
 //! };
 //! let pushing = Ticket { worker: 1, number: 1 };
 //! engine.apply(now, pushing, Op::Push(Box::new(push)), &mut output);
-//! let [(first, Reply::Messages(handout)), (second, Reply::Done)] = &output.replies[..] else {
+//! let [(first, Reply::Messages(handout)), (second, Reply::Pushed(_))] = &output.replies[..] else {
 //!     panic!("{:?}", output.replies);
 //! };
 //! assert_eq!((*first, *second, handout.messages.len()), (waiting, pushing, 1));
 //! ```
 
 pub mod engine;
+mod idempotency;
 mod name;
 mod op;
 mod transaction;
 pub mod validation;
 
+pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey};
 pub use name::{GroupName, QueueName, Realm, Tenant};
 pub use op::{
-    AckItem, GroupChange, Handout, LeaseId, LeaseKind, Message, Op, Pop, QueueInfo, Refusal, Reply,
-    Ticket, TransactionView,
+    AckItem, DeadLetter, DeadLetters, DeadSelection, GroupChange, Handout, LeaseId, LeaseKind,
+    Message, Op, Pop, QueueInfo, Refusal, Reply, Return, Ticket, TransactionView,
 };
 pub use transaction::{Expiration, Priority, Push, Record, State, TransactionId, Update};
 
@@ -117,4 +122,8 @@ pub struct Limits {
     pub queue_retention: Duration,
     /// Entries in each of the two lists that a queue's description carries.
     pub listed_messages_max: usize,
+    /// Deliveries after which a message that is not acked in time is dead; 0: it is delivered for ever.
+    pub deliveries_max: u32,
+    /// Pushes remembered by their idempotency keys.
+    pub idempotency_keys_max: usize,
 }

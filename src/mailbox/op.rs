@@ -56,10 +56,32 @@ pub struct GroupChange {
     pub remove: Vec<Box<str>>,
 }
 
+/// Why messages of a hand-out come back before their lease has lapsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Return {
+    /// Nothing of them was sent, so that the hand-out does not count as a delivery.
+    Unsent,
+    /// Their taker went away while they were sent.
+    Unfinished,
+    /// Their taker had its time to ack them, and that is over. What was delivered too often is dead then.
+    Lapsed,
+}
+
+/// Which dead letters of a queue something is done with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadSelection {
+    /// Whose they are.
+    pub queue: QueueName,
+    /// These; without, those that come first in the order of the line.
+    pub transactions: Option<Vec<TransactionId>>,
+    /// At most so many.
+    pub count_max: usize,
+}
+
 /// One request to a store; atomic. Every `Op` but [`Op::CancelPop`] and [`Op::Settle`] gets exactly one reply.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Add a transaction: [`Reply::Done`].
+    /// Add a transaction, or find out that it has been added: [`Reply::Pushed`].
     Push(Box<Push>),
     /// Take messages or wait: [`Reply::Messages`], at once or later.
     Pop(Pop),
@@ -87,6 +109,8 @@ pub enum Op {
         lease: LeaseId,
         /// Those of its messages to give back.
         transactions: Vec<TransactionId>,
+        /// Why.
+        reason: Return,
     },
     /// A consumer has dealt with messages: [`Reply::Acked`].
     Ack {
@@ -104,6 +128,17 @@ pub enum Op {
         /// At most so many bytes of payload, at least one message.
         bytes_max: usize,
     },
+    /// Look at the dead letters of a queue, in the order of the line: [`Reply::DeadLetters`].
+    DeadLetters {
+        /// The queue.
+        queue: QueueName,
+        /// At most so many.
+        count_max: usize,
+    },
+    /// Put dead letters back into their old places, as if they had never been handed out: [`Reply::Moved`].
+    Redrive(DeadSelection),
+    /// Give dead letters up; they count as expired: [`Reply::Moved`].
+    Purge(DeadSelection),
     /// Describe a queue: [`Reply::Queue`].
     DescribeQueue(QueueName),
     /// Content and states of a transaction: [`Reply::Transaction`].
@@ -167,6 +202,8 @@ pub struct Message<P = Bytes> {
     pub id: TransactionId,
     /// Its payload; UTF-8 text.
     pub payload: P,
+    /// How often it has been handed out, this time included; 0 where it is only looked at.
+    pub deliveries: u32,
 }
 
 /// Messages handed out together, in the order of the queue.
@@ -204,6 +241,28 @@ pub struct QueueInfo {
     pub high: Vec<TransactionId>,
     /// The first of them, low priority.
     pub low: Vec<TransactionId>,
+    /// How many dead letters it has.
+    pub dead: usize,
+}
+
+/// What is shown of a queue's dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// How many there are.
+    pub size: usize,
+    /// The first of them.
+    pub letters: Vec<DeadLetter>,
+}
+
+/// A message that was delivered too often without an ack, and is out of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its transaction.
+    pub id: TransactionId,
+    /// Its priority.
+    pub priority: Priority,
+    /// How often it has been handed out.
+    pub deliveries: u32,
 }
 
 /// Why a store did not do what it was asked.
@@ -212,6 +271,9 @@ pub enum Refusal {
     /// The client's fault: more queues than a transaction or group may have.
     #[error("too many queues: maximum {0}")]
     TooManyQueues(usize),
+    /// The client's fault: its idempotency key is that of a push with other contents.
+    #[error("Idempotency-Key was used for another push")]
+    OtherPush,
     /// The store is as full as the configuration allows; room comes back as transactions expire.
     #[error("no room: {0}")]
     Full(&'static str),
@@ -225,14 +287,25 @@ pub enum Refusal {
 pub enum Reply<P = Bytes, R = Record> {
     /// It is done.
     Done,
+    /// The transaction is there, under this id: that of the first push where this is a repeat.
+    Pushed(TransactionId),
     /// Whether the thing to change exists; if so, it is changed.
     Found(bool),
     /// Messages handed out or looked at.
     Messages(Handout<P>),
-    /// How many messages of the hand-out were still out and are back in their queue.
+    /// How many messages of the hand-out were still out, and are so no more.
     Released(usize),
     /// For each element of the ack: whether it was there to be acked.
     Acked(Vec<bool>),
+    /// A queue's dead letters.
+    DeadLetters(DeadLetters),
+    /// What became of a selection of dead letters.
+    Moved {
+        /// How many are so no more.
+        moved: usize,
+        /// How many the queue still has.
+        left: usize,
+    },
     /// A queue's description.
     Queue(QueueInfo),
     /// A transaction, or nothing where it is unknown or has expired.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{GroupName, QueueName, UnixMillis};
+use super::{GroupName, Idempotency, QueueName, UnixMillis};
 
 /// Names a transaction everywhere: a UUID, version 4 for those made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,7 +74,9 @@ pub enum State {
     Blocked,
     /// Its consumer has it.
     Delivered,
-    /// Its transaction's life ended first.
+    /// Delivered so often without an ack that it is kept out of its queue.
+    Dead,
+    /// Its transaction's life ended first, or it was given up when it was dead.
     Expired,
 }
 
@@ -85,15 +87,23 @@ impl State {
             Self::Pending => "Pending",
             Self::Blocked => "Blocked",
             Self::Delivered => "Delivered",
+            Self::Dead => "Dead",
             Self::Expired => "Expired",
         }
     }
 
+    /// All states, in the order in which a message has them.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Blocked,
+        Self::Delivered,
+        Self::Dead,
+        Self::Expired,
+    ];
+
     /// Reads the word clients use.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Pending, Self::Blocked, Self::Delivered, Self::Expired]
-            .into_iter()
-            .find(|state| state.word() == word)
+        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
 
@@ -153,6 +163,8 @@ pub struct Push {
     pub expiration: Expiration,
     /// How long it is held back first; zero: not at all.
     pub delay: Duration,
+    /// By what a repeat of it is known, if its producer says.
+    pub idempotency: Option<Box<Idempotency>>,
 }
 
 /// What may change of a transaction after its push; `None` leaves a thing as it is.

@@ -100,7 +100,8 @@ impl States<'_> {
                     self.report
                         .leave_named(Left::NotListed, format_args!("{id} in {name}"));
                 }
-                (None, _) | (_, None) => {
+                // An old server has no dead letters.
+                (None | Some(State::Dead), _) | (_, None) => {
                     let id = self.inventory.transaction(index).id;
                     let (name, word) = (Shown(name), Shown(word));
                     self.report

@@ -133,6 +133,7 @@ impl Transfer<'_, '_> {
                 record: content.record,
                 expiration: Expiration::At(content.expires_at),
                 delay: Duration::ZERO,
+                idempotency: None,
             });
             if bytes > BATCH_BYTES_MAX {
                 push(writer, report, &pushes)?;

@@ -149,7 +149,7 @@ impl<T: Answers> Writer<T> {
             if let Some((at, refusal)) = refused {
                 let behind = rest.iter().zip(&replies).skip(at + 1);
                 let to_take_out = behind
-                    .filter(|(_, reply)| matches!(reply, Reply::Done))
+                    .filter(|(_, reply)| matches!(reply, Reply::Pushed(_)))
                     .map(|(push, _)| push.id);
                 self.take_out(to_take_out.collect())?;
                 patience.bear(refusal)?;
@@ -188,11 +188,16 @@ mod tests {
                     return Reply::Refused(refusal);
                 }
                 match op {
-                    Op::Push(push) => self.kept.push(push.id),
-                    Op::Delete(id) => self.kept.retain(|it| *it != id),
+                    Op::Push(push) => {
+                        self.kept.push(push.id);
+                        Reply::Pushed(push.id)
+                    }
+                    Op::Delete(id) => {
+                        self.kept.retain(|it| *it != id);
+                        Reply::Done
+                    }
                     other => panic!("{other:?}"),
                 }
-                Reply::Done
             });
             Ok(replies.collect())
         }
@@ -208,6 +213,7 @@ mod tests {
             record: Record::default(),
             expiration: Expiration::At(u32::MAX),
             delay: Duration::ZERO,
+            idempotency: None,
         }
     }
 

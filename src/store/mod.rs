@@ -4,6 +4,7 @@
 //! it: into the worker's [`Inbox`] if it comes up on another thread, else straight away. What the operations mean is
 //! the [engine](crate::mailbox::engine)'s to say; there are two stores that do as it does, [`embedded`] and [`redis`].
 
+mod deaths;
 pub mod embedded;
 mod health;
 mod inbox;
@@ -19,6 +20,7 @@ use crate::{
     runtime::Timers,
 };
 
+pub use deaths::Deaths;
 pub use health::{Health, Light};
 pub use inbox::Inbox;
 

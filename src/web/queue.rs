@@ -53,6 +53,7 @@ mod tests {
             size: 3,
             high: vec![id],
             low: vec![],
+            dead: 0,
         };
         let page = queue_page(&Paths::default(), "<q>", &info);
         assert!(page.contains("<h1>Queue &lt;q&gt;</h1>"), "{page}");

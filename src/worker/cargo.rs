@@ -4,7 +4,7 @@ use std::{mem, rc::Rc};
 
 use super::desk::Desk;
 use crate::{
-    mailbox::{Handout, LeaseId, LeaseKind, Op, QueueName, TransactionId},
+    mailbox::{Handout, LeaseId, LeaseKind, Op, QueueName, Return, TransactionId},
     memory::Charge,
 };
 
@@ -68,6 +68,7 @@ impl Drop for Cargo {
                 queue,
                 lease,
                 transactions,
+                reason: Return::Unfinished,
             });
         }
     }

@@ -6,7 +6,7 @@ use std::{cell::RefCell, mem, rc::Rc};
 use slab::Slab;
 
 use crate::{
-    mailbox::{Op, QueueName, Refusal, Reply, Ticket},
+    mailbox::{Op, QueueName, Refusal, Reply, Return, Ticket},
     memory::Charge,
     runtime::Bell,
     store::{Delivery, Store},
@@ -144,6 +144,7 @@ impl Desk {
                 queue,
                 lease: handout.lease,
                 transactions,
+                reason: Return::Unsent,
             });
         }
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api,
     http::{ContentType, Frame, encode_chunk, encode_last_chunk, encode_stream_head},
-    mailbox::{LeaseId, LeaseKind, Op, Pop, Refusal, Reply, TransactionId},
+    mailbox::{LeaseId, LeaseKind, Op, Pop, Refusal, Reply, Return, TransactionId},
     runtime::{Bell, Tick},
 };
 
@@ -199,6 +199,7 @@ impl Subscription {
                 queue: self.pop.queue.clone(),
                 lease,
                 transactions,
+                reason: Return::Lapsed,
             };
             self.releasing = Some(worker.desk.ask(release, None, bell)?);
         }

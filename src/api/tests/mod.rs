@@ -133,6 +133,7 @@ fn handout(payloads: &[&'static str]) -> Handout {
     let message = |(number, payload): (u8, &&'static str)| Message {
         id: id(number),
         payload: Bytes::from_static(payload.as_bytes()),
+        deliveries: 1,
     };
     Handout {
         lease: LeaseId(1),

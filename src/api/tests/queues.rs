@@ -11,6 +11,7 @@ fn a_queue_as_clients_know_it() {
         size: 1,
         high: vec![id(1)],
         low: vec![],
+        dead: 0,
     };
     let (op, text) = ask("GET /queue/q", "", Reply::Queue(info));
     assert!(matches!(op, Op::DescribeQueue(queue) if queue == plain_queue("q")));

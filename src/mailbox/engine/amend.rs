@@ -48,15 +48,23 @@ impl Engine {
         let mut marked = Vec::new();
         for delivery in &transaction.deliveries {
             match delivery.progress {
-                Progress::InLine => {
+                Progress::InLine { deliveries } => {
                     let line = self.queues.line(delivery.queue, transaction.priority);
                     line.remove(transaction.position);
+                    if deliveries > 0 {
+                        marked.push(delivery.ordinal);
+                    }
+                }
+                Progress::Dead { .. } => {
+                    let dead = self.queues.dead_mut(delivery.queue);
+                    dead.remove(transaction.priority, transaction.position);
+                    marked.push(delivery.ordinal);
                 }
                 Progress::Out { until, .. } => {
                     self.schedule.remove_lease(until, id, delivery.queue);
                     marked.push(delivery.ordinal);
                 }
-                Progress::Delivered => marked.push(delivery.ordinal),
+                Progress::Delivered | Progress::Purged => marked.push(delivery.ordinal),
             }
             self.queues.unrefer(delivery.queue);
         }

@@ -1,12 +1,48 @@
 //! Arriving: a push, at once or after its delay.
 
 use super::{
-    Change, Delivery, Engine, EngineReply, Header, Output, Progress, Push, QueueIndex, QueueName,
-    RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
+    Change, Delivery, Engine, EngineReply, Header, KnownPush, Output, Progress, Push, QueueIndex,
+    QueueName, RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
 };
 
 impl Engine {
-    pub(super) fn push(&mut self, now: UnixMillis, push: Push, output: &mut Output) -> EngineReply {
+    pub(super) fn push(
+        &mut self,
+        now: UnixMillis,
+        mut push: Push,
+        output: &mut Output,
+    ) -> EngineReply {
+        let Some(idempotency) = push.idempotency.take() else {
+            return self.push_new(now, push, output);
+        };
+        if let Some(known) = self.keys.find(&idempotency.key, now) {
+            return if known.fingerprint == idempotency.fingerprint {
+                Reply::Pushed(known.id)
+            } else {
+                Reply::Refused(Refusal::OtherPush)
+            };
+        }
+        if self.keys.len() >= self.limits.idempotency_keys_max {
+            return Reply::Refused(Refusal::Full("limits.max_idempotency_keys is reached"));
+        }
+        let reply = self.push_new(now, push, output);
+        if let Reply::Pushed(id) = reply {
+            let push = KnownPush {
+                id,
+                fingerprint: idempotency.fingerprint,
+                until: now.plus(idempotency.life),
+            };
+            self.keys.insert(idempotency.key.clone(), push);
+            output.changes.push(Change::KeyStored {
+                key: idempotency.key,
+                push,
+            });
+            output.promised = true;
+        }
+        reply
+    }
+
+    fn push_new(&mut self, now: UnixMillis, push: Push, output: &mut Output) -> EngineReply {
         let names = match self.destinations(&push) {
             Ok(names) => names,
             Err(refusal) => return Reply::Refused(refusal),
@@ -15,7 +51,7 @@ impl Engine {
         let expires_at = push.expiration.second(starts_at);
         if is_over(expires_at, now) || self.transactions.get(push.id).is_some() {
             // Over before it began, or a repeat of a push that has been taken in: there is nothing to do.
-            return Reply::Done;
+            return Reply::Pushed(push.id);
         }
         if self.transactions.len() >= self.limits.transactions_max {
             return Reply::Refused(Refusal::Full("limits.max_transactions is reached"));
@@ -28,7 +64,7 @@ impl Engine {
                     deliveries.push(Delivery {
                         queue,
                         ordinal,
-                        progress: Progress::InLine,
+                        progress: Progress::FRESH,
                     });
                 }
                 Err(refusal) => {
@@ -72,7 +108,7 @@ impl Engine {
             Some(due) => self.schedule.add_delay(due, position, push.id),
             None => self.join_lines(now, push.id, output),
         }
-        Reply::Done
+        Reply::Pushed(push.id)
     }
 
     /// The distinct queues of a push, those of its groups included, in the order they are named.
@@ -155,7 +191,7 @@ impl Engine {
         let queues: Vec<QueueIndex> = transaction
             .deliveries
             .iter()
-            .filter(|delivery| matches!(delivery.progress, Progress::InLine))
+            .filter(|delivery| matches!(delivery.progress, Progress::InLine { .. }))
             .map(|delivery| delivery.queue)
             .collect();
         for queue in queues {

@@ -1,8 +1,13 @@
 //! What a store keeps of an engine: enough to build the same engine again.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::super::{GroupName, Priority, QueueName, Record, TransactionId, UnixMillis, Update};
+use super::super::{
+    Fingerprint, GroupName, IdempotencyKey, Priority, QueueName, Record, TransactionId, UnixMillis,
+    Update,
+};
 
 /// Where a store keeps the content of a transaction. Keys grow with time, so what is stored together was pushed
 /// together.
@@ -28,22 +33,45 @@ pub struct Header {
     pub queues: Vec<QueueName>,
 }
 
+/// A push that is known by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownPush {
+    /// Its transaction.
+    pub id: TransactionId,
+    /// What it said.
+    pub fingerprint: Fingerprint,
+    /// Until when its key is remembered.
+    pub until: UnixMillis,
+}
+
 /// Where a message is, if not in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Back in its line: no mark need be kept.
-    Pending,
+    /// In its line again.
+    Pending {
+        /// How often it has been handed out; where that is 0, no mark need be kept.
+        deliveries: u32,
+    },
     /// Out with a reliable pop until then.
     Blocked {
         /// When the lease lapses.
         until: UnixMillis,
+        /// How often it has been handed out, this time included.
+        deliveries: u32,
     },
     /// With its consumer for good.
     Delivered,
+    /// Among the dead letters.
+    Dead {
+        /// How often it has been handed out.
+        deliveries: u32,
+    },
+    /// Among the dead letters no more, and given up.
+    Purged,
 }
 
 /// One thing to keep. A delivery lease is not kept: after a restart its message is back in its line, which is where
-/// a crash is to leave it.
+/// a crash is to leave it; nor is it counted then that it was out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A new transaction.
@@ -96,6 +124,15 @@ pub enum Change {
     },
     /// A group is gone.
     GroupRemoved(GroupName),
+    /// A push has a key.
+    KeyStored {
+        /// The key.
+        key: IdempotencyKey,
+        /// What repeats of the push get.
+        push: KnownPush,
+    },
+    /// A push need not be known by its key any longer.
+    KeyForgotten(Arc<IdempotencyKey>),
     /// A queue was popped; told once a second at most.
     QueuePopped {
         /// Which queue.

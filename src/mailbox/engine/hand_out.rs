@@ -1,8 +1,9 @@
 //! Handing messages out: to who asks, to who waits, or only to look at.
 
 use super::{
-    Change, Engine, EngineReply, Handout, LeaseId, LeaseKind, Mark, Message, Output, Pop, Progress,
-    QueueIndex, QueueName, RecordKey, Reply, Terms, Ticket, UnixMillis, Waiter, is_over,
+    Change, DELIVERIES_COUNTED_MAX, Engine, EngineReply, Handout, LeaseId, LeaseKind, Mark,
+    Message, Output, Pop, Progress, QueueIndex, QueueName, RecordKey, Reply, Terms, Ticket,
+    UnixMillis, Waiter, is_over,
 };
 
 impl Engine {
@@ -90,13 +91,18 @@ impl Engine {
             let Some(delivery) = transaction.delivery_mut(queue) else {
                 break;
             };
+            let Progress::InLine { deliveries } = delivery.progress else {
+                break;
+            };
+            let deliveries = deliveries.saturating_add(1).min(DELIVERIES_COUNTED_MAX);
             delivery.progress = Progress::Out {
                 lease,
                 until,
                 kind: terms.kind,
+                deliveries,
             };
             if terms.kind == LeaseKind::Reliable {
-                let mark = Mark::Blocked { until };
+                let mark = Mark::Blocked { until, deliveries };
                 output.changes.push(Change::Marked {
                     key,
                     ordinal: delivery.ordinal,
@@ -105,7 +111,11 @@ impl Engine {
             }
             self.queues.line(queue, priority).remove(position);
             self.schedule.add_lease(until, id, queue);
-            messages.push(Message { id, payload: key });
+            messages.push(Message {
+                id,
+                payload: key,
+                deliveries,
+            });
         }
         if !messages.is_empty() {
             self.next_lease += 1;
@@ -158,6 +168,7 @@ impl Engine {
             messages.push(Message {
                 id,
                 payload: transaction.key,
+                deliveries: 0,
             });
         }
         Handout {

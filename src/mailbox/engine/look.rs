@@ -39,7 +39,7 @@ impl Engine {
         };
         let named = |delivery: &Delivery| {
             let state = match delivery.progress {
-                Progress::InLine
+                Progress::InLine { .. }
                 | Progress::Out {
                     kind: LeaseKind::Delivery,
                     ..
@@ -49,6 +49,8 @@ impl Engine {
                     ..
                 } => State::Blocked,
                 Progress::Delivered => State::Delivered,
+                Progress::Dead { .. } => State::Dead,
+                Progress::Purged => State::Expired,
             };
             (self.queues.name(delivery.queue).clone(), state)
         };

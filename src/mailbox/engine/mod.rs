@@ -7,14 +7,16 @@
 //! Contents stay outside: a transaction is known here by its [`RecordKey`] and the size of its payload, so a million
 //! waiting messages take memory for their bookkeeping only.
 //!
-//! A message of a queue is either in its line, or out on a lease, or delivered. A line is ordered by the position its
-//! transaction got on arrival; what comes back from a lease takes that place again.
+//! A message of a queue is in its line, or out on a lease, or among the dead letters, or done with: delivered or given
+//! up. A line is ordered by the position its transaction got on arrival; what comes back takes that place again.
 
 mod amend;
 mod arrive;
 mod change;
+mod dead;
 mod groups;
 mod hand_out;
+mod keys;
 mod look;
 mod queue;
 mod restore;
@@ -29,15 +31,16 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub use change::{Change, Header, Mark, RecordKey};
+pub use change::{Change, Header, KnownPush, Mark, RecordKey};
+use keys::KeyTable;
 use queue::{QueueIndex, QueueTable, Waiter};
 use schedule::Schedule;
 use transactions::{Delivery, Progress, Transaction, TransactionTable};
 
 use super::{
-    AckItem, GroupChange, GroupName, Handout, LeaseId, LeaseKind, Limits, Message, Op, Pop, Push,
-    QueueInfo, QueueName, Refusal, Reply, State, Ticket, TransactionId, TransactionView,
-    UnixMillis, Update,
+    AckItem, DeadLetter, DeadLetters, DeadSelection, GroupChange, GroupName, Handout, LeaseId,
+    LeaseKind, Limits, Message, Op, Pop, Push, QueueInfo, QueueName, Refusal, Reply, Return, State,
+    Ticket, TransactionId, TransactionView, UnixMillis, Update,
 };
 
 /// A reply in which keys stand for contents.
@@ -53,11 +56,16 @@ pub struct Output {
     /// Whether a reply promises one of the changes, so that they must be durable before the replies leave. What is
     /// not promised may be lost in a power cut: then a message is delivered once more, or an end of life comes again.
     pub promised: bool,
+    /// Messages that became dead letters, and how often each had been delivered.
+    pub deaths: Vec<(QueueName, TransactionId, u32)>,
 }
 
 /// Messages whose time has come (leases, delays, ends of life) handled in one go; the rest follow in the next, so that
 /// a million messages that expire in one second do not hold up everybody else.
 const DUE_AT_ONCE_MAX: usize = 1000;
+
+/// Further deliveries of a message are not counted.
+const DELIVERIES_COUNTED_MAX: u32 = 65_535;
 
 /// The shortest lease.
 const LEASE_MIN: std::time::Duration = std::time::Duration::from_millis(1);
@@ -69,6 +77,7 @@ pub struct Engine {
     transactions: TransactionTable,
     queues: QueueTable,
     groups: BTreeMap<GroupName, BTreeSet<Box<str>>>,
+    keys: KeyTable,
     schedule: Schedule,
     /// Where to find a pop that waits: its queue and its turn there.
     waiting: HashMap<Ticket, (QueueIndex, u64)>,
@@ -106,6 +115,7 @@ impl Engine {
             transactions: TransactionTable::default(),
             queues: QueueTable::new(limits.queue_retention),
             groups: BTreeMap::new(),
+            keys: KeyTable::default(),
             schedule: Schedule::default(),
             waiting: HashMap::new(),
             next_key: 1,
@@ -137,11 +147,13 @@ impl Engine {
                 queue,
                 lease,
                 transactions,
+                reason,
             } => Some(Reply::Released(self.release(
                 now,
                 &queue,
                 lease,
                 &transactions,
+                reason,
                 output,
             ))),
             Op::Ack {
@@ -155,6 +167,11 @@ impl Engine {
             } => Some(Reply::Messages(
                 self.peek(now, &queue, count_max, bytes_max),
             )),
+            Op::DeadLetters { queue, count_max } => {
+                Some(Reply::DeadLetters(self.dead_letters(&queue, count_max)))
+            }
+            Op::Redrive(selection) => Some(self.redrive(now, &selection, output)),
+            Op::Purge(selection) => Some(self.purge(&selection, output)),
             Op::DescribeQueue(queue) => Some(Reply::Queue(self.describe(&queue))),
             Op::Transaction(id) => Some(Reply::Transaction(self.view(now, id))),
             Op::States(id) => Some(Reply::States(self.states(now, id))),
@@ -188,6 +205,9 @@ impl Engine {
                 done += self.enter_queues(now, id, output).max(1);
             } else if let Some(id) = self.schedule.expired(now) {
                 done += self.remove(id, output).max(1);
+            } else if let Some(key) = self.keys.forget_old(now) {
+                output.changes.push(Change::KeyForgotten(key));
+                done += 1;
             } else if let Some(name) = self.queues.forget_idle(now) {
                 output.changes.push(Change::QueueForgotten(name));
                 done += 1;
@@ -223,7 +243,8 @@ impl Engine {
 
     /// When [`Engine::advance`] has something to do next.
     pub fn next_deadline(&self) -> Option<UnixMillis> {
-        [self.schedule.next(), self.queues.next_forgotten()]
+        let keys = self.keys.next_forgotten();
+        [self.schedule.next(), keys, self.queues.next_forgotten()]
             .into_iter()
             .flatten()
             .min()

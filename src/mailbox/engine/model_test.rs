@@ -262,6 +262,10 @@ impl History {
         let mut looks = Vec::new();
         for queue in self.scene.queues.clone() {
             looks.push(Op::DescribeQueue(queue.clone()));
+            looks.push(Op::DeadLetters {
+                queue: queue.clone(),
+                count_max: self.dice.pick(&[0, 1, 1000]),
+            });
             looks.push(Op::Peek {
                 queue,
                 count_max: 1000,
@@ -360,7 +364,7 @@ impl History {
         }
         self.now = UnixMillis(self.now.0 + EVER);
         self.advance();
-        assert!(self.model.entries.is_empty() && self.model.last_pops.is_empty());
+        assert!(self.model.is_empty());
         assert_eq!(self.model.next_event(), None);
     }
 }

@@ -28,6 +28,28 @@ impl Line {
     }
 }
 
+/// Dead letters in the order of the line that they are out of.
+#[derive(Debug, Default)]
+pub(super) struct DeadLine(BTreeMap<(Priority, u64), TransactionId>);
+
+impl DeadLine {
+    pub(super) fn insert(&mut self, priority: Priority, position: u64, id: TransactionId) {
+        self.0.insert((priority, position), id);
+    }
+
+    pub(super) fn remove(&mut self, priority: Priority, position: u64) {
+        self.0.remove(&(priority, position));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = TransactionId> {
+        self.0.values().copied()
+    }
+}
+
 /// A pop that waits.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -42,6 +64,7 @@ struct Queue {
     name: QueueName,
     high: Line,
     low: Line,
+    dead: DeadLine,
     waiters: VecDeque<Waiter>,
     last_pop: Option<u64>,
     /// Transactions that name this queue, those that have nothing left for it included.
@@ -85,6 +108,7 @@ impl QueueTable {
             name: name.clone(),
             high: Line::default(),
             low: Line::default(),
+            dead: DeadLine::default(),
             waiters: VecDeque::new(),
             last_pop: None,
             references: 0,
@@ -139,6 +163,14 @@ impl QueueTable {
         }
     }
 
+    pub(super) fn dead(&self, index: QueueIndex) -> &DeadLine {
+        &self.queue(index).dead
+    }
+
+    pub(super) fn dead_mut(&mut self, index: QueueIndex) -> &mut DeadLine {
+        &mut self.queue_mut(index).dead
+    }
+
     pub(super) fn first_in_line(&self, index: QueueIndex) -> Option<TransactionId> {
         let queue = self.queue(index);
         let first = queue
@@ -164,6 +196,7 @@ impl QueueTable {
             size: queue.high.0.len() + queue.low.0.len(),
             high: listed(&queue.high),
             low: listed(&queue.low),
+            dead: queue.dead.len(),
         }
     }
 

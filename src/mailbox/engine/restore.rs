@@ -1,7 +1,7 @@
 //! Building an engine from what a store kept.
 
-use super::super::{GroupName, LeaseId, LeaseKind, QueueName};
-use super::{Delivery, Engine, Header, Mark, Progress, RecordKey, Transaction};
+use super::super::{GroupName, IdempotencyKey, LeaseId, LeaseKind, QueueName};
+use super::{Delivery, Engine, Header, KnownPush, Mark, Progress, RecordKey, Transaction};
 
 impl Engine {
     /// Puts back a transaction with the marks of its messages, sorted by ordinal. What has expired meanwhile is taken
@@ -20,9 +20,17 @@ impl Engine {
                 .and_then(|place| marks.get(place))
                 .map(|&(_, mark)| mark);
             let progress = match mark {
-                None | Some(Mark::Pending) => Progress::InLine,
+                None => Progress::FRESH,
+                Some(Mark::Pending { deliveries }) => Progress::InLine { deliveries },
                 Some(Mark::Delivered) => Progress::Delivered,
-                Some(Mark::Blocked { until }) => {
+                Some(Mark::Dead { deliveries }) => {
+                    self.queues
+                        .dead_mut(queue)
+                        .insert(header.priority, header.position, header.id);
+                    Progress::Dead { deliveries }
+                }
+                Some(Mark::Purged) => Progress::Purged,
+                Some(Mark::Blocked { until, deliveries }) => {
                     self.schedule.add_lease(until, header.id, queue);
                     // No hand-out of this engine has the default lease, and only an ack or its lapse ends it.
                     let lease = LeaseId::default();
@@ -30,10 +38,11 @@ impl Engine {
                         lease,
                         until,
                         kind: LeaseKind::Reliable,
+                        deliveries,
                     }
                 }
             };
-            if header.due.is_none() && matches!(progress, Progress::InLine) {
+            if header.due.is_none() && matches!(progress, Progress::InLine { .. }) {
                 self.queues
                     .line(queue, header.priority)
                     .insert(header.position, header.id);
@@ -65,6 +74,11 @@ impl Engine {
     /// Puts back a group.
     pub fn restore_group(&mut self, name: GroupName, members: impl IntoIterator<Item = Box<str>>) {
         self.groups.insert(name, members.into_iter().collect());
+    }
+
+    /// Puts back what repeats of a push get.
+    pub fn restore_key(&mut self, key: IdempotencyKey, push: KnownPush) {
+        self.keys.insert(key, push);
     }
 
     /// Puts back the second of a queue's last pop.

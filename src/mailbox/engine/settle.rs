@@ -2,7 +2,7 @@
 
 use super::{
     AckItem, BTreeSet, Change, DUE_AT_ONCE_MAX, Delivery, Engine, Handout, LeaseId, LeaseKind,
-    Mark, Output, Progress, QueueIndex, QueueName, TransactionId, UnixMillis,
+    Mark, Output, Progress, QueueIndex, QueueName, Return, TransactionId, UnixMillis,
 };
 
 impl Engine {
@@ -20,9 +20,9 @@ impl Engine {
             // A message whose lease has lapsed and that nobody else has yet is delivered all the same: its consumer
             // has it. One that somebody else has by now is theirs to settle.
             self.deliver(id, queue, output, |progress| match progress {
-                Progress::InLine => true,
+                Progress::InLine { .. } => true,
                 Progress::Out { lease: holder, .. } => *holder == lease,
-                Progress::Delivered => false,
+                Progress::Delivered | Progress::Dead { .. } | Progress::Purged => false,
             });
         }
     }
@@ -40,7 +40,9 @@ impl Engine {
         let mut acked = Vec::with_capacity(items.len());
         for item in items {
             let id = item.id.filter(|&id| self.alive(now, id).is_some());
-            let open = |progress: &Progress| !matches!(progress, Progress::Delivered);
+            // A dead one may be acked still: a consumer that was late has dealt with it.
+            let open =
+                |progress: &Progress| !matches!(progress, Progress::Delivered | Progress::Purged);
             acked.push(id.is_some_and(|id| self.deliver(id, queue, output, open)));
         }
         output.promised |= acked.contains(&true);
@@ -69,9 +71,10 @@ impl Engine {
         let before = std::mem::replace(&mut delivery.progress, Progress::Delivered);
         let ordinal = delivery.ordinal;
         match before {
-            Progress::InLine => self.queues.line(queue, priority).remove(position),
+            Progress::InLine { .. } => self.queues.line(queue, priority).remove(position),
             Progress::Out { until, .. } => self.schedule.remove_lease(until, id, queue),
-            Progress::Delivered => {}
+            Progress::Dead { .. } => self.queues.dead_mut(queue).remove(priority, position),
+            Progress::Delivered | Progress::Purged => {}
         }
         output.changes.push(Change::Marked {
             key,
@@ -87,6 +90,7 @@ impl Engine {
         name: &QueueName,
         lease: LeaseId,
         ids: &[TransactionId],
+        reason: Return,
         output: &mut Output,
     ) -> usize {
         let Some(queue) = self.queues.find(name) else {
@@ -111,7 +115,7 @@ impl Engine {
             {
                 let until = *until;
                 self.schedule.remove_lease(until, id, queue);
-                self.put_back(id, queue, output);
+                self.put_back(id, queue, reason, output);
                 released += 1;
             }
         }
@@ -142,7 +146,7 @@ impl Engine {
                 });
             if let Some((queue, until)) = out {
                 self.schedule.remove_lease(until, message.id, queue);
-                self.put_back(message.id, queue, output);
+                self.put_back(message.id, queue, Return::Unsent, output);
                 queues.insert(queue);
             }
         }
@@ -165,7 +169,7 @@ impl Engine {
             let Some((id, queue)) = self.schedule.take_first_lease() else {
                 break;
             };
-            self.put_back(id, queue, output);
+            self.put_back(id, queue, Return::Lapsed, output);
             queues.insert(queue);
             lapsed += 1;
         }
@@ -176,8 +180,15 @@ impl Engine {
         lapsed
     }
 
-    /// A message that is out returns to its old place in its line.
-    pub(super) fn put_back(&mut self, id: TransactionId, queue: QueueIndex, output: &mut Output) {
+    /// A message that is out returns to its old place in its line, unless it is dead by now.
+    fn put_back(
+        &mut self,
+        id: TransactionId,
+        queue: QueueIndex,
+        reason: Return,
+        output: &mut Output,
+    ) {
+        let deliveries_max = self.limits.deliveries_max;
         let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
@@ -186,19 +197,39 @@ impl Engine {
         let Some(delivery) = transaction.delivery_mut(queue) else {
             return;
         };
-        if let Progress::Out {
-            kind: LeaseKind::Reliable,
-            ..
+        let Progress::Out {
+            kind, deliveries, ..
         } = delivery.progress
-        {
-            let ordinal = delivery.ordinal;
-            output.changes.push(Change::Marked {
-                key,
-                ordinal,
-                mark: Mark::Pending,
-            });
+        else {
+            return;
+        };
+        let deliveries = match reason {
+            Return::Unsent => deliveries.saturating_sub(1),
+            Return::Unfinished | Return::Lapsed => deliveries,
+        };
+        let is_dead = reason == Return::Lapsed
+            && kind == LeaseKind::Reliable
+            && (1..=deliveries).contains(&deliveries_max);
+        let mark = if is_dead {
+            delivery.progress = Progress::Dead { deliveries };
+            Mark::Dead { deliveries }
+        } else {
+            delivery.progress = Progress::InLine { deliveries };
+            Mark::Pending { deliveries }
+        };
+        output.changes.push(Change::Marked {
+            key,
+            ordinal: delivery.ordinal,
+            mark,
+        });
+        if is_dead {
+            let dead = self.queues.dead_mut(queue);
+            dead.insert(priority, position, id);
+            output
+                .deaths
+                .push((self.queues.name(queue).clone(), id, deliveries));
+        } else {
+            self.queues.line(queue, priority).insert(position, id);
         }
-        delivery.progress = Progress::InLine;
-        self.queues.line(queue, priority).insert(position, id);
     }
 }

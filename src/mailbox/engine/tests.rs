@@ -1,6 +1,8 @@
 //! Examples of what each operation does, above all at its edges.
 
 mod bulk;
+mod dead;
+mod keys;
 mod leases;
 mod limits;
 mod lives;
@@ -10,7 +12,7 @@ mod waiting;
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{super::Realm, *};
-use crate::mailbox::{Expiration, Priority, Record, Tenant};
+use crate::mailbox::{Expiration, Idempotency, IdempotencyKey, Priority, Record, Tenant};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +23,8 @@ const LIMITS: Limits = Limits {
     groups_max: 10,
     queue_retention: Duration::from_mins(1),
     listed_messages_max: 1000,
+    deliveries_max: 0,
+    idempotency_keys_max: 1000,
 };
 
 /// An engine with a clock, and what it has said so far.
@@ -63,6 +67,7 @@ fn message(number: usize, queues: &[&str]) -> Push {
         },
         expiration: Expiration::After(3600 * SECOND),
         delay: Duration::ZERO,
+        idempotency: None,
     }
 }
 
@@ -166,6 +171,7 @@ impl Desk {
             queue: queue(name),
             lease,
             transactions: ids.to_vec(),
+            reason: Return::Unfinished,
         })
     }
 
@@ -219,7 +225,7 @@ fn high_priority_leaves_first_each_first_in_first_out() {
         if number % 2 == 1 {
             push.priority = Priority::High;
         }
-        assert_eq!(desk.push(push), Reply::Done);
+        assert!(matches!(desk.push(push), Reply::Pushed(_)));
     }
     let order = [1, 3, 5, 0, 2, 4].map(id);
     assert_eq!(desk.peek("q"), order);
@@ -288,7 +294,10 @@ fn a_repeated_push_changes_nothing() {
     let mut desk = Desk::new();
     desk.push(message(1, &["q"]));
     let known = desk.changes.len();
-    assert_eq!(desk.push(message(1, &["q", "r"])), Reply::Done);
+    assert!(matches!(
+        desk.push(message(1, &["q", "r"])),
+        Reply::Pushed(_)
+    ));
     assert_eq!(desk.changes.len(), known);
     assert_eq!(desk.peek("r"), []);
 }

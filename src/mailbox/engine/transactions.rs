@@ -33,15 +33,32 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) enum Progress {
     /// In its queue's line, or held back from it by the transaction's delay.
-    InLine,
+    InLine {
+        /// How often it has been handed out.
+        deliveries: u32,
+    },
     /// With a taker, until settled, released or lapsed.
     Out {
         lease: LeaseId,
         until: UnixMillis,
         kind: LeaseKind,
+        /// How often it has been handed out, this time included.
+        deliveries: u32,
     },
     /// With its consumer for good.
     Delivered,
+    /// Handed out too often without an ack, and kept out of the line.
+    Dead {
+        /// How often it has been handed out.
+        deliveries: u32,
+    },
+    /// It was dead and was given up.
+    Purged,
+}
+
+impl Progress {
+    /// In the line, and never handed out.
+    pub(super) const FRESH: Self = Self::InLine { deliveries: 0 };
 }
 
 impl Transaction {
@@ -50,6 +67,13 @@ impl Transaction {
             .deliveries
             .binary_search_by_key(&queue, |delivery| delivery.queue);
         found.ok().and_then(|index| self.deliveries.get_mut(index))
+    }
+
+    pub(super) fn delivery(&self, queue: QueueIndex) -> Option<&Delivery> {
+        let found = self
+            .deliveries
+            .binary_search_by_key(&queue, |delivery| delivery.queue);
+        found.ok().and_then(|index| self.deliveries.get(index))
     }
 
     /// Its messages in the order of the push.

@@ -60,6 +60,7 @@ pub fn push(
                 },
                 expiration,
                 delay,
+                idempotency: None,
             })
         }
         _ => Err(faults),

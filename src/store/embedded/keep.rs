@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | transactions | record key | header |
 //! | records | record key | payload length, payload, the rest of the record |
-//! | marks | record key, ordinal | delivered, or blocked and until when |
+//! | marks | record key, ordinal | what became of the message, with the numbers that go with it |
+//! | keys | idempotency key | transaction, fingerprint, until when |
 //! | groups | group name | members |
 //! | pops | queue name | second of the last pop |
 //!
@@ -16,12 +17,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::ledger::{Table, Write};
 use crate::mailbox::{
-    GroupName, QueueName, Record, UnixMillis, Update,
-    engine::{Change, Header, Mark, RecordKey},
+    GroupName, IdempotencyKey, QueueName, Record, UnixMillis, Update,
+    engine::{Change, Header, KnownPush, Mark, RecordKey},
 };
 
+// What a mark begins with; one is never given to another state.
 const DELIVERED: u8 = 1;
 const BLOCKED: u8 = 2;
+const PENDING: u8 = 3;
+const DEAD: u8 = 4;
+const PURGED: u8 = 5;
 
 /// A value that cannot have been written by us.
 #[derive(Debug, thiserror::Error)]
@@ -84,20 +89,18 @@ pub(super) fn keep<E>(
         Change::Marked { key, ordinal, mark } => {
             let key = mark_key(key, ordinal);
             writes.push(match mark {
-                Mark::Pending => remove(Table::Marks, &key),
-                Mark::Delivered => put(Table::Marks, &key, Bytes::from_static(&[DELIVERED])),
-                Mark::Blocked { until } => {
-                    let mut value = BytesMut::with_capacity(9);
-                    value.put_u8(BLOCKED);
-                    value.put_u64(until.0);
-                    put(Table::Marks, &key, value.freeze())
-                }
+                Mark::Pending { deliveries: 0 } => remove(Table::Marks, &key),
+                mark => put(Table::Marks, &key, encode_mark(mark)),
             });
         }
         Change::GroupStored { name, members } => {
             writes.push(put(Table::Groups, &encode(&name), encode(&members)));
         }
         Change::GroupRemoved(name) => writes.push(remove(Table::Groups, &encode(&name))),
+        Change::KeyStored { key, push } => {
+            writes.push(put(Table::Keys, &encode(&key), encode(&push)));
+        }
+        Change::KeyForgotten(key) => writes.push(remove(Table::Keys, &encode(&*key))),
         Change::QueuePopped { queue, second } => {
             let second = Bytes::copy_from_slice(&second.to_be_bytes());
             writes.push(put(Table::Pops, &encode(&queue), second));
@@ -134,6 +137,28 @@ fn mark_key(key: RecordKey, ordinal: u32) -> [u8; 12] {
     front.copy_from_slice(&key.0.to_be_bytes());
     back.copy_from_slice(&ordinal.to_be_bytes());
     bytes
+}
+
+fn encode_mark(mark: Mark) -> Bytes {
+    let mut value = BytesMut::with_capacity(13);
+    match mark {
+        Mark::Delivered => value.put_u8(DELIVERED),
+        Mark::Purged => value.put_u8(PURGED),
+        Mark::Pending { deliveries } => {
+            value.put_u8(PENDING);
+            value.put_u32(deliveries);
+        }
+        Mark::Dead { deliveries } => {
+            value.put_u8(DEAD);
+            value.put_u32(deliveries);
+        }
+        Mark::Blocked { until, deliveries } => {
+            value.put_u8(BLOCKED);
+            value.put_u64(until.0);
+            value.put_u32(deliveries);
+        }
+    }
+    value.freeze()
 }
 
 fn encode<T: Serialize>(value: &T) -> Bytes {
@@ -214,8 +239,16 @@ pub(super) fn decode_mark(
         let ordinal = key.try_get_u32().ok()?;
         let mark = match value.try_get_u8().ok()? {
             DELIVERED => Mark::Delivered,
+            PURGED => Mark::Purged,
+            PENDING => Mark::Pending {
+                deliveries: value.try_get_u32().ok()?,
+            },
+            DEAD => Mark::Dead {
+                deliveries: value.try_get_u32().ok()?,
+            },
             BLOCKED => Mark::Blocked {
                 until: UnixMillis(value.try_get_u64().ok()?),
+                deliveries: value.try_get_u32().ok()?,
             },
             _ => return None,
         };
@@ -229,6 +262,13 @@ pub(super) fn decode_group(
     value: &[u8],
 ) -> Result<(GroupName, Vec<Box<str>>), Unreadable> {
     Ok((decode(Table::Groups, key)?, decode(Table::Groups, value)?))
+}
+
+pub(super) fn decode_key(
+    key: &[u8],
+    value: &[u8],
+) -> Result<(IdempotencyKey, KnownPush), Unreadable> {
+    Ok((decode(Table::Keys, key)?, decode(Table::Keys, value)?))
 }
 
 pub(super) fn decode_pop(key: &[u8], value: &[u8]) -> Result<(QueueName, u64), Unreadable> {

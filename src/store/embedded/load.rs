@@ -41,6 +41,11 @@ pub(super) fn load(ledger: &Ledger, limits: Limits) -> Result<Engine, LoadError>
         engine.restore_group(name, members);
         Ok(())
     })?;
+    scan(ledger, Table::Keys, |key, value| {
+        let (key, push) = keep::decode_key(key, value)?;
+        engine.restore_key(key, push);
+        Ok(())
+    })?;
     scan(ledger, Table::Pops, |key, value| {
         let (queue, second) = keep::decode_pop(key, value)?;
         engine.restore_last_pop(queue, second);

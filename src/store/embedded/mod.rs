@@ -17,7 +17,7 @@ use std::{io, sync::Arc, thread::JoinHandle};
 use crossbeam::channel::{Sender, unbounded};
 
 use self::ledger::{Ledger, OpenError};
-use super::{Inbox, Store};
+use super::{Deaths, Inbox, Store};
 use crate::{
     config,
     mailbox::{self, Op, Refusal, Ticket},
@@ -28,6 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Embedded {
     client: Client,
+    deaths: Arc<Deaths>,
     thread: JoinHandle<()>,
 }
 
@@ -77,7 +78,14 @@ impl Embedded {
         let ledger = Ledger::open(&settings)?;
         let space = thread::Space::new(store);
         let answer_memory = Arc::new(Account::new(limits.max_answer_memory.bytes()));
-        let state = thread::State::load(ledger, domain_limits(limits), space, answer_memory)?;
+        let deaths = Arc::<Deaths>::default();
+        let state = thread::State::load(
+            ledger,
+            domain_limits(limits),
+            space,
+            answer_memory,
+            Arc::clone(&deaths),
+        )?;
         let (commands, received) = unbounded();
         let thread = std::thread::Builder::new()
             .name("store".into())
@@ -87,7 +95,16 @@ impl Embedded {
             commands,
             backlog_max: limits.max_backlog,
         };
-        Ok(Self { client, thread })
+        Ok(Self {
+            client,
+            deaths,
+            thread,
+        })
+    }
+
+    /// Where it tells of dead letters.
+    pub fn deaths(&self) -> &Arc<Deaths> {
+        &self.deaths
     }
 
     /// A way to the store for one worker.
@@ -132,5 +149,8 @@ fn domain_limits(limits: &config::Limits) -> mailbox::Limits {
         groups_max: limits.max_groups,
         queue_retention: limits.queue_retention,
         listed_messages_max: limits.max_pop,
+        // The configuration's limit of it is that of 16 bits.
+        deliveries_max: u32::try_from(limits.max_deliveries).unwrap_or(u32::MAX),
+        idempotency_keys_max: limits.max_idempotency_keys,
     }
 }

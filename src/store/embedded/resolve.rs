@@ -60,6 +60,7 @@ impl Resolver<'_> {
                     messages.push(Message {
                         id: message.id,
                         payload: keep::decode_payload(&content)?,
+                        deliveries: message.deliveries,
                     });
                 }
                 // Handed out, and then deleted or over within the same batch: it is nobody's any more.

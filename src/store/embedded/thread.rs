@@ -24,7 +24,7 @@ use crate::{
         engine::{Change, Engine, Output, RecordKey},
     },
     memory::{Account, Charge},
-    store::{Delivery, Inbox},
+    store::{Deaths, Delivery, Inbox},
     vital::{self, Vital},
 };
 
@@ -51,6 +51,7 @@ pub(super) struct State {
     output: Output,
     /// What the contents of answers may take until they are written.
     answer_memory: Arc<Account>,
+    deaths: Arc<Deaths>,
     /// Tickets of the batch that wait for an answer or for a hand-over.
     batch: Vec<Ticket>,
     /// Transactions that the batch removed. One of them may have been handed out earlier in the batch.
@@ -104,6 +105,7 @@ impl State {
         limits: Limits,
         space: Space,
         answer_memory: Arc<Account>,
+        deaths: Arc<Deaths>,
     ) -> Result<Self, OpenError> {
         let begun = Instant::now();
         let engine = load::load(&ledger, limits).map_err(|error| OpenError::Damaged {
@@ -126,6 +128,7 @@ impl State {
             space,
             output,
             answer_memory,
+            deaths,
             batch,
             removed: Vec::new(),
             stale: None,
@@ -215,7 +218,12 @@ impl State {
         // round somebody has been answered, so it comes to an end.
         loop {
             let returned = match self.keep() {
-                Ok(()) => self.answer(&mut outgoing),
+                Ok(()) => {
+                    for (queue, id, deliveries) in self.output.deaths.drain(..) {
+                        self.deaths.note(&queue, id, deliveries);
+                    }
+                    self.answer(&mut outgoing)
+                }
                 Err(reason) => {
                     self.give_up_batch(&reason, &mut outgoing);
                     Vec::new()
@@ -307,6 +315,9 @@ impl State {
                 }
                 Reply::Transaction(None) => Ok(Reply::Transaction(None)),
                 Reply::Done => Ok(Reply::Done),
+                Reply::Pushed(id) => Ok(Reply::Pushed(id)),
+                Reply::DeadLetters(dead) => Ok(Reply::DeadLetters(dead)),
+                Reply::Moved { moved, left } => Ok(Reply::Moved { moved, left }),
                 Reply::Found(found) => Ok(Reply::Found(found)),
                 Reply::Released(count) => Ok(Reply::Released(count)),
                 Reply::Acked(acked) => Ok(Reply::Acked(acked)),

@@ -116,11 +116,18 @@ impl Client {
                 bytes_max,
             } => return self.peek(number, &queue, count_max, bytes_max).await,
             Op::Transaction(id) => return self.show(number, id).await,
-            Op::Push(push) => self.push(*push).await.map(|()| Reply::Done),
+            Op::Push(push) => {
+                let id = push.id;
+                self.push(*push).await.map(|()| Reply::Pushed(id))
+            }
+            Op::DeadLetters { .. } | Op::Redrive(_) | Op::Purge(_) => {
+                Err(Refusal::Unavailable("not yet".into()))
+            }
             Op::Release {
                 queue,
                 lease,
                 transactions,
+                ..
             } => {
                 let released = self.release(&queue, lease, &transactions).await;
                 released.map(Reply::Released)

@@ -149,7 +149,14 @@ impl Client {
         if let (Some(payload), &[id]) = (&handed.payload, &handed.ids[..]) {
             // In a buffer of its own: this one is a part of whatever came with it.
             let payload = Bytes::copy_from_slice(payload);
-            return Ok((vec![Message { id, payload }], Vec::new()));
+            return Ok((
+                vec![Message {
+                    id,
+                    payload,
+                    deliveries: 1,
+                }],
+                Vec::new(),
+            ));
         }
         let mut messages = Vec::with_capacity(handed.ids.len());
         let mut gone = Vec::new();
@@ -158,7 +165,11 @@ impl Client {
             let asked: Vec<_> = slice.iter().map(ask).collect();
             for (id, answer) in asked {
                 match answer.await {
-                    Ok(Some(payload)) => messages.push(Message { id, payload }),
+                    Ok(Some(payload)) => messages.push(Message {
+                        id,
+                        payload,
+                        deliveries: 1,
+                    }),
                     Ok(None) => gone.push(id),
                     Err(fault) => return Err(NotRead::Fault(fault)),
                 }

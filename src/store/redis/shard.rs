@@ -336,6 +336,7 @@ impl Shard {
                 size,
                 high,
                 low,
+                dead: 0,
             })
         };
         read().ok_or(Fault::Nonsense)

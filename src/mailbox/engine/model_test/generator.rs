@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::Home;
 use crate::mailbox::{
-    AckItem, Expiration, GroupChange, GroupName, LeaseId, LeaseKind, Limits, Op, Pop, Priority,
-    Push, QueueName, Realm, Record, Tenant, Ticket, TransactionId, UnixMillis, Update,
+    AckItem, DeadSelection, Expiration, GroupChange, GroupName, Idempotency, IdempotencyKey,
+    LeaseId, LeaseKind, Limits, Op, Pop, Priority, Push, QueueName, Realm, Record, Return, Tenant,
+    Ticket, TransactionId, UnixMillis, Update,
 };
 
 /// A sequence that its seed determines (splitmix64).
@@ -97,10 +98,12 @@ impl Scene {
             groups_max: tight(1000, &[1]),
             queue_retention: Duration::from_millis(dice.pick(&[1500, 60_000, 86_400_000])),
             listed_messages_max: dice.pick(&[1, 2, 1000]),
+            deliveries_max: dice.pick(&[0, 1, 2, 3]),
+            idempotency_keys_max: dice.pick(&[1, 1000, 1000]),
         };
         if home == Home::Servers {
             (limits.transactions_max, limits.queues_max) = (1000, 1000);
-            limits.groups_max = 1000;
+            (limits.groups_max, limits.idempotency_keys_max) = (1000, 1000);
         }
         Self {
             home,
@@ -139,7 +142,8 @@ impl Scene {
             66..73 => Step::Op(self.settle(dice, held)),
             73..79 => Step::Op(self.release(dice, held)),
             79..85 => Step::Op(self.ack(dice, held)),
-            85..92 => Step::Op(self.update(dice, now)),
+            85..89 => Step::Op(self.update(dice, now)),
+            89..92 => Step::Op(self.end_deaths(dice)),
             92..95 => Step::Op(Op::Delete(dice.pick(&self.ids))),
             _ => Step::Op(self.group_op(dice)),
         }
@@ -185,6 +189,33 @@ impl Scene {
             },
             expiration: Self::expiration(dice, now),
             delay: Duration::from_micros(delay),
+            idempotency: dice.percent(30).then(|| self.idempotency(dice).into()),
+        }
+    }
+
+    fn idempotency(&self, dice: &mut Dice) -> Idempotency {
+        let queue = dice.pick(&self.queues);
+        Idempotency {
+            key: IdempotencyKey {
+                realm: queue.realm(),
+                tenant: queue.tenant().clone(),
+                text: dice.pick(&["k", "l"]).into(),
+            },
+            fingerprint: [u8::from(dice.percent(15)); 16],
+            life: Duration::from_millis(dice.pick(&[1, 700, 5_000, 3_600_000])),
+        }
+    }
+
+    fn end_deaths(&self, dice: &mut Dice) -> Op {
+        let selection = DeadSelection {
+            queue: dice.pick(&self.queues),
+            transactions: dice.percent(50).then(|| dice.some(&self.ids, 3)),
+            count_max: dice.pick(&[0, 1, 2, 1000]),
+        };
+        if dice.percent(70) {
+            Op::Redrive(selection)
+        } else {
+            Op::Purge(selection)
         }
     }
 
@@ -250,6 +281,7 @@ impl Scene {
             queue: held.queue,
             lease: held.lease,
             transactions: held.ids,
+            reason: dice.pick(&[Return::Unsent, Return::Unfinished, Return::Lapsed]),
         }
     }
 

@@ -90,6 +90,7 @@ impl Ledger {
                     queue,
                     lease,
                     transactions,
+                    ..
                 },
             )) => self.out.retain(|place, out| {
                 let is_meant = place.0 == *queue && out.lease == *lease;

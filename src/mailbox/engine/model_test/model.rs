@@ -1,14 +1,16 @@
 //! The reference: the same semantics as the engine, written for the eye. Lists, every question answered by looking at
 //! everything, and no code of the engine's.
 
+mod dead;
 mod look;
 
 use bytes::Bytes;
 
 use super::Home;
 use crate::mailbox::{
-    AckItem, Expiration, GroupChange, GroupName, Handout, LeaseId, LeaseKind, Limits, Op, Pop,
-    Priority, Push, QueueName, Record, Refusal, Reply, Ticket, TransactionId, UnixMillis, Update,
+    AckItem, Expiration, GroupChange, GroupName, Handout, IdempotencyKey, LeaseId, LeaseKind,
+    Limits, Op, Pop, Priority, Push, QueueName, Record, Refusal, Reply, Return, Ticket,
+    TransactionId, UnixMillis, Update, engine::KnownPush,
 };
 
 pub(crate) type Replies = Vec<(Ticket, Reply)>;
@@ -23,6 +25,16 @@ pub(super) enum Place {
         kind: LeaseKind,
     },
     Delivered,
+    Dead,
+    Purged,
+}
+
+/// A message: where it is, and how often it has been handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Copy {
+    pub(super) queue: QueueName,
+    pub(super) place: Place,
+    pub(super) deliveries: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +44,7 @@ pub(super) struct Entry {
     pub(super) record: Record,
     pub(super) due: Option<UnixMillis>,
     pub(super) expires_at: u32,
-    pub(super) messages: Vec<(QueueName, Place)>,
+    pub(super) messages: Vec<Copy>,
     /// Counts the arrivals: what arrived earlier is nearer to the head.
     arrival: u64,
     /// Counts the pushes taken in.
@@ -44,11 +56,14 @@ impl Entry {
         now.0 >= u64::from(self.expires_at) * 1000
     }
 
-    fn place(&mut self, queue: &QueueName) -> Option<&mut Place> {
-        let mut messages = self.messages.iter_mut();
-        messages
-            .find(|(name, _)| name == queue)
-            .map(|(_, place)| place)
+    pub(super) fn deliveries(&self, queue: &QueueName) -> u32 {
+        let mut messages = self.messages.iter();
+        let copy = messages.find(|it| it.queue == *queue);
+        copy.map_or(0, |it| it.deliveries)
+    }
+
+    fn copy(&mut self, queue: &QueueName) -> Option<&mut Copy> {
+        self.messages.iter_mut().find(|it| it.queue == *queue)
     }
 }
 
@@ -58,6 +73,7 @@ pub(crate) struct Model {
     pub(super) waiters: Vec<(Ticket, Pop)>,
     pub(super) groups: Vec<(GroupName, Vec<Box<str>>)>,
     pub(super) last_pops: Vec<(QueueName, u64)>,
+    pub(super) keys: Vec<(IdempotencyKey, KnownPush)>,
     count: u64,
 }
 
@@ -72,6 +88,7 @@ impl Model {
             waiters: Vec::new(),
             groups: Vec::new(),
             last_pops: Vec::new(),
+            keys: Vec::new(),
             count: 0,
         }
     }
@@ -84,10 +101,13 @@ impl Model {
     /// Who waited is gone, and so is who was being answered; consumers that are to ack still have their messages.
     pub(super) fn restart(&mut self, home: Home) {
         self.waiters.clear();
-        for (_, place) in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
-            if let Place::Out { kind, lease, .. } = place {
+        for copy in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
+            if let Place::Out { kind, lease, .. } = &mut copy.place {
                 match (home, kind) {
-                    (Home::Process, LeaseKind::Delivery) => *place = Place::Line,
+                    (Home::Process, LeaseKind::Delivery) => {
+                        copy.place = Place::Line;
+                        copy.deliveries -= 1;
+                    }
                     _ => *lease = LeaseId(u64::MAX),
                 }
             }
@@ -95,7 +115,8 @@ impl Model {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.last_pops.is_empty() && self.groups.is_empty()
+        let is_forgotten = self.last_pops.is_empty() && self.keys.is_empty();
+        self.entries.is_empty() && is_forgotten && self.groups.is_empty()
     }
 
     pub(super) fn apply(&mut self, now: UnixMillis, ticket: Ticket, op: Op) -> Replies {
@@ -116,7 +137,11 @@ impl Model {
                 transactions,
             } => {
                 for id in transactions {
-                    self.deliver(id, &queue, |holder| holder == lease);
+                    self.deliver(id, &queue, |place| match *place {
+                        Place::Line => true,
+                        Place::Out { lease: holder, .. } => holder == lease,
+                        _ => false,
+                    });
                 }
                 None
             }
@@ -124,14 +149,20 @@ impl Model {
                 queue,
                 lease,
                 transactions,
-            } => Some(self.release(now, &queue, lease, &transactions, &mut replies)),
+                reason,
+            } => {
+                let released = self.release(&queue, lease, &transactions, reason);
+                self.serve(now, &queue, &mut replies);
+                Some(Reply::Released(released))
+            }
             Op::Ack {
                 queue,
                 transactions,
             } => {
                 let ack = |item: AckItem| {
                     let id = item.id;
-                    id.is_some_and(|id| self.deliver(id, &queue, |_| true))
+                    let may = |place: &Place| !matches!(place, Place::Delivered | Place::Purged);
+                    id.is_some_and(|id| self.deliver(id, &queue, may))
                 };
                 Some(Reply::Acked(transactions.into_iter().map(ack).collect()))
             }
@@ -144,6 +175,15 @@ impl Model {
                 handout.messages = self.head(now, &queue, count_max, bytes_max);
                 Some(Reply::Messages(handout))
             }
+            Op::DeadLetters { queue, count_max } => {
+                Some(Reply::DeadLetters(self.dead_letters(&queue, count_max)))
+            }
+            Op::Redrive(selection) => {
+                let reply = self.end_deaths(&selection, Place::Line);
+                self.serve(now, &selection.queue, &mut replies);
+                Some(reply(self))
+            }
+            Op::Purge(selection) => Some(self.end_deaths(&selection, Place::Purged)(self)),
             Op::DescribeQueue(queue) => Some(Reply::Queue(self.describe(now, &queue))),
             Op::Transaction(id) => Some(Reply::Transaction(self.view(id))),
             Op::States(id) => Some(Reply::States(
@@ -164,10 +204,11 @@ impl Model {
     pub(super) fn advance(&mut self, now: UnixMillis) -> Replies {
         let mut replies = Replies::new();
         let mut lapsed = Vec::new();
-        for (queue, place) in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
-            if matches!(place, Place::Out { until, .. } if *until <= now) {
-                *place = Place::Line;
-                lapsed.push(queue.clone());
+        let max = self.limits.deliveries_max;
+        for copy in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
+            if matches!(copy.place, Place::Out { until, .. } if until <= now) {
+                copy.come_back(Return::Lapsed, max);
+                lapsed.push(copy.queue.clone());
             }
         }
         for queue in lapsed {
@@ -184,12 +225,13 @@ impl Model {
             self.count += 1;
             first.arrival = self.count;
             first.due = None;
-            let queues: Vec<_> = first.messages.iter().map(|it| it.0.clone()).collect();
+            let queues: Vec<_> = first.messages.iter().map(|it| it.queue.clone()).collect();
             for queue in queues {
                 self.serve(now, &queue, &mut replies);
             }
         }
         self.entries.retain(|it| !it.is_over(now));
+        self.keys.retain(|(_, push)| push.until > now);
         let mut last_pops = std::mem::take(&mut self.last_pops);
         last_pops.retain(|(queue, second)| self.is_used(queue) || self.forget_at(*second) > now);
         self.last_pops = last_pops;
@@ -197,15 +239,18 @@ impl Model {
     }
 
     fn hand_out(&mut self, now: UnixMillis, pop: &Pop) -> Handout {
-        let messages = self.head(now, &pop.queue, pop.count_max.max(1), pop.bytes_max);
+        let mut messages = self.head(now, &pop.queue, pop.count_max.max(1), pop.bytes_max);
         let lease = LeaseId(FIRST_LEASE + self.count());
-        for message in &messages {
+        for message in &mut messages {
             let entry = self.entries.iter_mut().find(|it| it.id == message.id);
-            *entry.unwrap().place(&pop.queue).unwrap() = Place::Out {
+            let copy = entry.unwrap().copy(&pop.queue).unwrap();
+            copy.place = Place::Out {
                 lease,
                 until: now.plus(pop.lease),
                 kind: pop.kind,
             };
+            copy.deliveries += 1;
+            message.deliveries = copy.deliveries;
         }
         Handout { lease, messages }
     }
@@ -222,7 +267,34 @@ impl Model {
         }
     }
 
-    fn push(&mut self, now: UnixMillis, push: Push, replies: &mut Replies) -> Reply {
+    fn push(&mut self, now: UnixMillis, mut push: Push, replies: &mut Replies) -> Reply {
+        let Some(named) = push.idempotency.take() else {
+            return self.push_new(now, push, replies);
+        };
+        if let Some((_, known)) = self.keys.iter().find(|it| it.0 == named.key) {
+            return if known.fingerprint == named.fingerprint {
+                Reply::Pushed(known.id)
+            } else {
+                Reply::Refused(Refusal::OtherPush)
+            };
+        }
+        if self.keys.len() >= self.limits.idempotency_keys_max {
+            return Reply::Refused(Refusal::Full("the model says so"));
+        }
+        let id = push.id;
+        let reply = self.push_new(now, push, replies);
+        if let Reply::Pushed(_) = reply {
+            let known = KnownPush {
+                id,
+                fingerprint: named.fingerprint,
+                until: now.plus(named.life),
+            };
+            self.keys.push((named.key, known));
+        }
+        reply
+    }
+
+    fn push_new(&mut self, now: UnixMillis, push: Push, replies: &mut Replies) -> Reply {
         let mut queues: Vec<QueueName> = Vec::new();
         let mut named = push.queues.clone();
         for group in &push.groups {
@@ -248,12 +320,12 @@ impl Model {
             record: push.record,
             due: (!push.delay.is_zero()).then_some(start),
             expires_at: end(push.expiration, start),
-            messages: queues.iter().map(|it| (it.clone(), Place::Line)).collect(),
+            messages: queues.iter().map(Copy::fresh).collect(),
             arrival: birth,
             birth,
         };
         if known || entry.is_over(now) {
-            return Reply::Done;
+            return Reply::Pushed(push.id);
         }
         if self.entries.len() >= self.limits.transactions_max || !self.has_room_for(&queues) {
             return Reply::Refused(Refusal::Full("the model says so"));
@@ -262,7 +334,7 @@ impl Model {
         for queue in queues {
             self.serve(now, &queue, replies);
         }
-        Reply::Done
+        Reply::Pushed(push.id)
     }
 
     fn pop(&mut self, now: UnixMillis, ticket: Ticket, pop: Pop) -> Option<Reply> {
@@ -279,48 +351,40 @@ impl Model {
         Some(Reply::Messages(handout))
     }
 
-    /// Makes a message Delivered, unless it is already or `may` forbids it of who has it.
+    /// Makes a message Delivered if `may` says so of where it is.
     fn deliver(
         &mut self,
         id: TransactionId,
         queue: &QueueName,
-        may: impl Fn(LeaseId) -> bool,
+        may: impl Fn(&Place) -> bool,
     ) -> bool {
         let entry = self.entries.iter_mut().find(|it| it.id == id);
-        let Some(place) = entry.and_then(|it| it.place(queue)) else {
+        let copy = entry.and_then(|it| it.copy(queue));
+        let Some(copy) = copy.filter(|it| may(&it.place)) else {
             return false;
         };
-        let open = match *place {
-            Place::Line => true,
-            Place::Out { lease, .. } => may(lease),
-            Place::Delivered => false,
-        };
-        if open {
-            *place = Place::Delivered;
-        }
-        open
+        copy.place = Place::Delivered;
+        true
     }
 
     fn release(
         &mut self,
-        now: UnixMillis,
         queue: &QueueName,
         stale: LeaseId,
         ids: &[TransactionId],
-        replies: &mut Replies,
-    ) -> Reply {
+        reason: Return,
+    ) -> usize {
         let mut released = 0;
         for &id in ids {
             let entry = self.entries.iter_mut().find(|it| it.id == id);
-            if let Some(place) = entry.and_then(|it| it.place(queue))
-                && matches!(place, Place::Out { lease, .. } if *lease == stale)
+            if let Some(copy) = entry.and_then(|it| it.copy(queue))
+                && matches!(copy.place, Place::Out { lease, .. } if lease == stale)
             {
-                *place = Place::Line;
+                copy.come_back(reason, self.limits.deliveries_max);
                 released += 1;
             }
         }
-        self.serve(now, queue, replies);
-        Reply::Released(released)
+        released
     }
 
     fn update(&mut self, now: UnixMillis, id: TransactionId, update: Update) -> bool {

@@ -8,9 +8,9 @@ use super::{
     model::{Model, Place, Replies},
 };
 use crate::mailbox::{
-    GroupName, Handout, LeaseKind, Limits, Message, Op, QueueName, Record, Reply, Ticket,
-    TransactionView, UnixMillis,
-    engine::{Change, Engine, EngineReply, Header, Mark, Output, RecordKey},
+    GroupName, Handout, IdempotencyKey, LeaseKind, Limits, Message, Op, QueueName, Record, Reply,
+    Ticket, TransactionView, UnixMillis,
+    engine::{Change, Engine, EngineReply, Header, KnownPush, Mark, Output, RecordKey},
 };
 
 /// A system under test.
@@ -57,6 +57,7 @@ struct Store {
     marks: BTreeMap<(RecordKey, u32), Mark>,
     groups: BTreeMap<GroupName, Vec<Box<str>>>,
     last_pops: BTreeMap<QueueName, u64>,
+    keys: BTreeMap<IdempotencyKey, KnownPush>,
 }
 
 impl Kept {
@@ -124,12 +125,18 @@ impl Subject for Kept {
                 Change::Stored { .. }
                     | Change::Updated { .. }
                     | Change::GroupStored { .. }
+                    | Change::KeyStored { .. }
                     | Change::GroupRemoved(_)
             )
         };
         let acks = |it: &(Ticket, EngineReply)| matches!(&it.1, Reply::Acked(acked) if acked.contains(&true));
         let is_acked = output.replies.iter().any(acks);
-        if is_acked || matches!(op, Op::Delete(_)) || output.changes.iter().any(is_promise) {
+        let moves = |it: &(Ticket, EngineReply)| matches!(it.1, Reply::Moved { moved: 1.., .. });
+        if is_acked
+            || output.replies.iter().any(moves)
+            || matches!(op, Op::Delete(_))
+            || output.changes.iter().any(is_promise)
+        {
             assert!(output.promised, "a reply leaves before {op:?} is durable");
         }
         replies.extend(self.keep(output));
@@ -159,6 +166,9 @@ impl Subject for Kept {
         }
         for (name, members) in &self.store.groups {
             self.engine.restore_group(name.clone(), members.clone());
+        }
+        for (key, &push) in &self.store.keys {
+            self.engine.restore_key(key.clone(), push);
         }
         for (queue, &second) in &self.store.last_pops {
             self.engine.restore_last_pop(queue.clone(), second);
@@ -231,7 +241,7 @@ impl Store {
             Change::Marked { key, ordinal, mark } => {
                 let (header, _) = &self.transactions[&key];
                 assert!(usize::try_from(ordinal).unwrap() < header.queues.len());
-                if mark == Mark::Pending {
+                if mark == (Mark::Pending { deliveries: 0 }) {
                     self.marks.remove(&(key, ordinal));
                 } else {
                     self.marks.insert((key, ordinal), mark);
@@ -241,6 +251,11 @@ impl Store {
                 self.groups.insert(name, members);
             }
             Change::GroupRemoved(name) => assert!(self.groups.remove(&name).is_some()),
+            Change::KeyStored { key, push } => {
+                let before = self.keys.insert(key, push);
+                assert!(before.is_none(), "the key is known");
+            }
+            Change::KeyForgotten(key) => assert!(self.keys.remove(&key).is_some()),
             Change::QueuePopped { queue, second } => {
                 let before = self.last_pops.insert(queue, second);
                 assert_ne!(before, Some(second), "told already");
@@ -268,15 +283,23 @@ impl Store {
             let seen = (header.priority, header.due, header.expires_at);
             assert_eq!(seen, (entry.priority, entry.due, entry.expires_at));
             assert_eq!(header.payload_bytes, record.payload.len());
-            for (ordinal, (queue, place)) in entry.messages.iter().enumerate() {
-                assert_eq!(header.queues[ordinal], *queue);
-                let mark = match *place {
+            for (ordinal, copy) in entry.messages.iter().enumerate() {
+                assert_eq!(header.queues[ordinal], copy.queue);
+                let deliveries = copy.deliveries;
+                let mark = match copy.place {
                     Place::Delivered => Some(Mark::Delivered),
                     Place::Out {
                         kind: LeaseKind::Reliable,
                         until,
                         ..
-                    } => Some(Mark::Blocked { until }),
+                    } => Some(Mark::Blocked { until, deliveries }),
+                    Place::Dead => Some(Mark::Dead { deliveries }),
+                    Place::Purged => Some(Mark::Purged),
+                    // What is being delivered is kept as it was before.
+                    Place::Line if deliveries > 0 => Some(Mark::Pending { deliveries }),
+                    Place::Out { .. } if deliveries > 1 => Some(Mark::Pending {
+                        deliveries: deliveries - 1,
+                    }),
                     Place::Line | Place::Out { .. } => None,
                 };
                 let ordinal = u32::try_from(ordinal).unwrap();
@@ -285,17 +308,23 @@ impl Store {
         }
         let groups: BTreeMap<_, _> = model.groups.iter().cloned().collect();
         assert_eq!(self.groups, groups);
+        let keys: BTreeMap<_, _> = model.keys.iter().cloned().collect();
+        assert_eq!(self.keys, keys);
     }
 
     fn fill(&self, reply: EngineReply) -> Reply {
         let record = |key: RecordKey| self.transactions[&key].1.clone();
         match reply {
             Reply::Done => Reply::Done,
+            Reply::Pushed(id) => Reply::Pushed(id),
+            Reply::DeadLetters(dead) => Reply::DeadLetters(dead),
+            Reply::Moved { moved, left } => Reply::Moved { moved, left },
             Reply::Found(found) => Reply::Found(found),
             Reply::Messages(handout) => {
                 let fill = |it: Message<RecordKey>| Message {
                     id: it.id,
                     payload: record(it.payload).payload,
+                    deliveries: it.deliveries,
                 };
                 Reply::Messages(Handout {
                     lease: handout.lease,

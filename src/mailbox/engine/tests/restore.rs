@@ -30,7 +30,10 @@ fn lines_are_ordered_by_position_whatever_the_order_of_restoring() {
 fn what_a_reliable_pop_took_comes_back_when_its_lease_lapses() {
     let mut desk = Desk::new();
     let until = START.plus(SECOND);
-    let blocked = Mark::Blocked { until };
+    let blocked = Mark::Blocked {
+        until,
+        deliveries: 1,
+    };
     desk.engine
         .restore_transaction(RecordKey(1), header(1, 1), &[(0, blocked)]);
     desk.engine
@@ -81,6 +84,7 @@ fn marks_find_their_messages_among_many() {
     header.queues = ["c", "a", "b"].map(queue).into();
     let blocked = Mark::Blocked {
         until: START.plus(SECOND),
+        deliveries: 1,
     };
     let marks = [(0, blocked), (2, Mark::Delivered)];
     desk.engine

@@ -9,7 +9,7 @@ use super::error::OpenError;
 use super::tables::Tables;
 
 /// The format this version writes and reads.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The file that names the format.
 pub(super) const FORMAT_FILE: &str = "FORMAT";

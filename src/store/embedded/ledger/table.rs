@@ -13,11 +13,13 @@ pub(crate) enum Table {
     Groups = 3,
     /// When queues were last popped.
     Pops = 4,
+    /// Pushes by their idempotency keys.
+    Keys = 5,
 }
 
 impl Table {
     /// How many there are; every code is below.
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 6;
 
     /// All of them, in the order of their codes.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -26,6 +28,7 @@ impl Table {
         Self::Marks,
         Self::Groups,
         Self::Pops,
+        Self::Keys,
     ];
 
     /// Its place in [`ALL`](Self::ALL), and what stands for it in the journal.
@@ -51,6 +54,7 @@ impl Table {
             Self::Marks => "marks",
             Self::Groups => "groups",
             Self::Pops => "pops",
+            Self::Keys => "keys",
         }
     }
 }

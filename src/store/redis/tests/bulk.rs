@@ -7,8 +7,8 @@ use super::{
     order::{LIMITS, Order, pop, push, queue},
 };
 use crate::mailbox::{
-    GroupChange, GroupName, LeaseKind, Op, Pop, Refusal, Reply, State, Tenant, TransactionId,
-    engine::model_test::START,
+    GroupChange, GroupName, LeaseKind, Op, Pop, Refusal, Reply, Return, State, Tenant,
+    TransactionId, engine::model_test::START,
 };
 
 const MANY: usize = 10_000;
@@ -70,6 +70,7 @@ fn ten_thousand_messages_are_popped_at_once_and_given_back_and_delivered() {
         queue: queue("a"),
         lease: handout.lease,
         transactions: ids.clone(),
+        reason: Return::Unfinished,
     };
     assert_eq!(agents.answer(release), Reply::Released(MANY));
     let again = agents.answer(pop("a"));

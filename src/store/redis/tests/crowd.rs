@@ -12,7 +12,7 @@ use super::{
     order::{LIMITS, push, queue},
 };
 use crate::mailbox::{
-    AckItem, LeaseId, LeaseKind, Op, Pop, QueueName, Reply, State, Ticket, TransactionId,
+    AckItem, LeaseId, LeaseKind, Op, Pop, QueueName, Reply, Return, State, Ticket, TransactionId,
     UnixMillis,
     engine::model_test::{Dice, START, each_seed},
 };
@@ -132,6 +132,7 @@ impl Crowd {
             queue: out.queue,
             lease: out.lease,
             transactions: out.ids,
+            reason: Return::Unfinished,
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) const LIMITS: Limits = Limits {
     groups_max: usize::MAX,
     queue_retention: Duration::from_hours(24),
     listed_messages_max: 10_000,
+    deliveries_max: 0,
+    idempotency_keys_max: 1000,
 };
 
 /// A push.
@@ -52,6 +54,7 @@ impl Order {
             record: self.record.clone(),
             expiration: Expiration::After(Duration::from_hours(1)),
             delay: Duration::ZERO,
+            idempotency: None,
         }))
     }
 }

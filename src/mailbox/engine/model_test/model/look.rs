@@ -1,9 +1,9 @@
 //! What can be seen of the model without changing it.
 
-use super::{Entry, Model, Place};
+use super::{Copy, Entry, Model, Place};
 use crate::mailbox::{
-    GroupName, LeaseKind, Message, Priority, QueueInfo, QueueName, State, TransactionId,
-    TransactionView, UnixMillis,
+    DeadLetter, DeadLetters, GroupName, LeaseKind, Message, Priority, QueueInfo, QueueName, State,
+    TransactionId, TransactionView, UnixMillis,
 };
 
 impl Model {
@@ -15,14 +15,15 @@ impl Model {
     /// When the next thing falls due, if idle queues need not be counted on.
     pub(in super::super) fn next_event(&self) -> Option<UnixMillis> {
         let leases = self.entries.iter().flat_map(|it| &it.messages);
-        let leases = leases.filter_map(|(_, place)| match place {
-            Place::Out { until, .. } => Some(*until),
-            Place::Line | Place::Delivered => None,
+        let leases = leases.filter_map(|copy| match copy.place {
+            Place::Out { until, .. } => Some(until),
+            _ => None,
         });
         let dues = self.entries.iter().filter_map(|it| it.due);
         let ends = self.entries.iter();
         let ends = ends.map(|it| UnixMillis(u64::from(it.expires_at) * 1000));
-        leases.chain(dues).chain(ends).min()
+        let keys = self.keys.iter().map(|it| it.1.until);
+        leases.chain(dues).chain(ends).chain(keys).min()
     }
 
     /// When the next idle queue is forgotten.
@@ -33,8 +34,8 @@ impl Model {
 
     pub(in super::super) fn used_queues(&self) -> Vec<QueueName> {
         let mut used: Vec<QueueName> = self.waiters.iter().map(|it| it.1.queue.clone()).collect();
-        for (queue, _) in self.entries.iter().flat_map(|it| &it.messages) {
-            used.push(queue.clone());
+        for copy in self.entries.iter().flat_map(|it| &it.messages) {
+            used.push(copy.queue.clone());
         }
         used.sort();
         used.dedup();
@@ -56,12 +57,36 @@ impl Model {
 
     /// The messages in line, as they are to be handed out.
     pub(super) fn line(&self, now: UnixMillis, queue: &QueueName) -> Vec<&Entry> {
-        let here = (queue.clone(), Place::Line);
-        let in_line =
-            |it: &&Entry| it.due.is_none() && !it.is_over(now) && it.messages.contains(&here);
-        let mut line: Vec<&Entry> = self.entries.iter().filter(in_line).collect();
-        line.sort_by_key(|it| (it.priority == Priority::Low, it.arrival));
+        let mut line = self.at(queue, Place::Line);
+        line.retain(|it| it.due.is_none() && !it.is_over(now));
         line
+    }
+
+    pub(super) fn dead(&self, queue: &QueueName) -> Vec<&Entry> {
+        self.at(queue, Place::Dead)
+    }
+
+    fn at(&self, queue: &QueueName, place: Place) -> Vec<&Entry> {
+        let is_here = |it: &Copy| it.queue == *queue && it.place == place;
+        let entries = self.entries.iter();
+        let mut here: Vec<&Entry> = entries
+            .filter(|it| it.messages.iter().any(is_here))
+            .collect();
+        here.sort_by_key(|it| (it.priority == Priority::Low, it.arrival));
+        here
+    }
+
+    pub(super) fn dead_letters(&self, queue: &QueueName, count_max: usize) -> DeadLetters {
+        let dead = self.dead(queue);
+        let letter = |entry: &&Entry| DeadLetter {
+            id: entry.id,
+            priority: entry.priority,
+            deliveries: entry.deliveries(queue),
+        };
+        DeadLetters {
+            size: dead.len(),
+            letters: dead.iter().map(letter).take(count_max).collect(),
+        }
     }
 
     pub(super) fn head(
@@ -79,7 +104,11 @@ impl Model {
                 break;
             }
             let id = entry.id;
-            head.push(Message { id, payload });
+            head.push(Message {
+                id,
+                payload,
+                deliveries: 0,
+            });
         }
         head
     }
@@ -101,21 +130,24 @@ impl Model {
             size: line.len(),
             high: listed(Priority::High),
             low: listed(Priority::Low),
+            dead: self.dead(queue).len(),
         }
     }
 
     pub(super) fn view(&self, id: TransactionId) -> Option<TransactionView> {
         let entry = self.entries.iter().find(|it| it.id == id)?;
-        let state = |(queue, place): &(QueueName, Place)| {
-            let state = match place {
+        let state = |copy: &Copy| {
+            let state = match copy.place {
                 Place::Out {
                     kind: LeaseKind::Reliable,
                     ..
                 } => State::Blocked,
                 Place::Line | Place::Out { .. } => State::Pending,
                 Place::Delivered => State::Delivered,
+                Place::Dead => State::Dead,
+                Place::Purged => State::Expired,
             };
-            (queue.clone(), state)
+            (copy.queue.clone(), state)
         };
         Some(TransactionView {
             priority: entry.priority,

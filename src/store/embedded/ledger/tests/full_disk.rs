@@ -105,7 +105,7 @@ fn append_until_full(ledger: &mut Ledger, model: &mut Model, mut number: u32) ->
 }
 
 fn appends_go_on(place: &dyn Place, durability: Durability) {
-    let open = || Ledger::open_within(&settings(place.path(), durability), idle());
+    let open = || patiently(|| Ledger::open_within(&settings(place.path(), durability), idle()));
     let mut ledger = open().unwrap();
     let mut model = Model::new();
     for number in 0..10 {
@@ -147,7 +147,8 @@ fn appends_go_on(place: &dyn Place, durability: Durability) {
 }
 
 fn checkpoints_go_on(place: &dyn Place, durability: Durability) {
-    let open = || Ledger::open_within(&settings(place.path(), durability), idle()).unwrap();
+    let open =
+        || patiently(|| Ledger::open_within(&settings(place.path(), durability), idle())).unwrap();
     let mut ledger = open();
     let mut model = Model::new();
     for number in 0..10 {

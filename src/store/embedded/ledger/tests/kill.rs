@@ -66,7 +66,7 @@ fn a_killed_process_loses_nothing() {
         let mut last = 0;
         for round in 0..12 {
             let appended = run(folder.path(), durability, 1 + lots.below(400)).unwrap_or(last);
-            let ledger = Ledger::open(&settings(folder.path(), durability)).unwrap();
+            let ledger = patiently(|| Ledger::open(&settings(folder.path(), durability))).unwrap();
             let found = ledger.get(Table::Groups, b"last").unwrap().unwrap();
             let found = u64::from_be_bytes(found[..].try_into().unwrap());
             println!("{durability:?} round {round}: appended {appended}, found {found}");

@@ -12,12 +12,13 @@ mod rates;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::bounds::Bounds;
 use super::checkpoint::Report;
-use super::{Key, Ledger, ReadError, Settings, Table, Write};
+use super::{Key, Ledger, OpenError, ReadError, Settings, Table, Write};
 use crate::config::Durability;
 
 /// All entries, as they should be.
@@ -38,14 +39,26 @@ fn settings(directory: &Path, durability: Durability) -> Settings {
 fn idle() -> Bounds {
     Bounds {
         checkpoint_bytes: usize::MAX,
-        checkpoint_age: std::time::Duration::MAX,
+        checkpoint_age: Duration::MAX,
         congested_bytes: usize::MAX,
-        sync_interval: std::time::Duration::MAX,
+        sync_interval: Duration::MAX,
     }
 }
 
 fn open(directory: &Path) -> Ledger {
-    Ledger::open_within(&settings(directory, Durability::Sync), idle()).unwrap()
+    patiently(|| Ledger::open_within(&settings(directory, Durability::Sync), idle())).unwrap()
+}
+
+/// Opens a ledger that was open a moment ago: a process that another test is starting has all our files until it is
+/// another program.
+fn patiently(open: impl Fn() -> Result<Ledger, OpenError>) -> Result<Ledger, OpenError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match open() {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
 }
 
 fn put(table: Table, key: &[u8], value: &[u8]) -> Write {

@@ -21,7 +21,9 @@ fn play(durability: Durability, lots: &mut Lots) {
         sync_interval: std::time::Duration::ZERO,
         ..idle()
     };
-    let open = |path: &Path| Ledger::open_within(&settings(path, durability), bounds).unwrap();
+    let open = |path: &Path| {
+        patiently(|| Ledger::open_within(&settings(path, durability), bounds)).unwrap()
+    };
     let mut ledger = open(folder.path());
     let mut model = Model::new();
     for _ in 0..600 {
