@@ -110,6 +110,14 @@ impl OpenStore {
         }
     }
 
+    /// The dead letters that it has made since it was opened.
+    pub fn deaths(&self) -> Arc<Deaths> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store.deaths()),
+            Self::Redis(gate) => Arc::clone(gate.deaths()),
+        }
+    }
+
     /// Finishes what is to be finished. Operations that come later are not answered.
     pub fn close(self) {
         match self {

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use redis_protocol::resp3::types::BytesFrame;
+use tracing::warn;
 
 use super::{
     connection::{
@@ -43,6 +44,8 @@ pub(super) struct Batcher {
     script: Rc<Script>,
     /// Arguments in front of those of the operations.
     preamble: Box<dyn Fn(&mut Arguments<'_>)>,
+    /// Who gets what a call tells besides the answers.
+    news: Box<dyn Fn(Bytes)>,
     /// Not yet in a call. The operations of a worker have a bound, and so has this.
     waiting: RefCell<VecDeque<Batch>>,
     calls: Cell<usize>,
@@ -105,12 +108,14 @@ impl Batcher {
         connection: Connection,
         script: Rc<Script>,
         preamble: impl Fn(&mut Arguments<'_>) + 'static,
+        news: impl Fn(Bytes) + 'static,
         timers: &Rc<Timers>,
     ) -> Rc<Self> {
         Rc::new(Self {
             connection,
             script,
             preamble: Box::new(preamble),
+            news: Box::new(news),
             waiting: RefCell::default(),
             calls: Cell::new(0),
             is_scheduled: Cell::new(false),
@@ -206,7 +211,14 @@ impl Batcher {
         let result = call.run(&self.connection, &self.script).await;
         let questions = batch.questions;
         match result.and_then(into_list) {
-            Ok(replies) if replies.len() == questions.len() => {
+            Ok(mut replies) if (0..=1).contains(&replies.len().wrapping_sub(questions.len())) => {
+                for news in replies.split_off(questions.len()) {
+                    if let Ok(Some(news)) = into_bytes(news) {
+                        (self.news)(news);
+                    } else {
+                        warn!("news that make no sense");
+                    }
+                }
                 for (question, reply) in questions.into_iter().zip(replies) {
                     let reply = read_reply(reply);
                     if reply.as_ref().is_err_and(Fault::is_of_replica) {

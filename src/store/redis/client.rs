@@ -3,6 +3,7 @@
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
+    dead::Move,
     keys,
     records::Records,
     shard::{QueueKey, Shard},
@@ -24,6 +25,10 @@ pub(super) struct Limits {
     /// Operations of this worker under way.
     pub(super) backlog_max: usize,
     pub(super) queue_retention: Duration,
+    /// Queues of a server that may be known for nothing but their last pop.
+    pub(super) queues_max: usize,
+    /// Deliveries after which a message that is not acked in time is dead; 0 for never.
+    pub(super) deliveries_max: usize,
     /// How often a server is looked after.
     pub(super) sweep_interval: Duration,
 }
@@ -120,18 +125,21 @@ impl Client {
                 let id = push.id;
                 self.push(*push).await.map(|()| Reply::Pushed(id))
             }
-            Op::DeadLetters { .. } | Op::Redrive(_) | Op::Purge(_) => {
-                Err(Refusal::Unavailable("not yet".into()))
-            }
             Op::Release {
                 queue,
                 lease,
                 transactions,
-                ..
+                reason,
             } => {
-                let released = self.release(&queue, lease, &transactions).await;
+                let released = self.release(&queue, lease, &transactions, reason).await;
                 released.map(Reply::Released)
             }
+            Op::DeadLetters { queue, count_max } => {
+                let letters = self.dead_letters(&queue, count_max).await;
+                letters.map(Reply::DeadLetters)
+            }
+            Op::Redrive(selection) => self.move_dead(&selection, Move::Redrive).await,
+            Op::Purge(selection) => self.move_dead(&selection, Move::Purge).await,
             Op::Ack {
                 queue,
                 transactions,

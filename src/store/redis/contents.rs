@@ -7,11 +7,12 @@ use bytes::Bytes;
 use super::{
     client::Client,
     connection::Fault,
+    handed::{Handed, Lent},
     record::Mark,
-    shard::{Handed, QueueKey, is_reliable, lease_ends},
+    shard::{QueueKey, is_reliable, lease_ends},
 };
 use crate::{
-    mailbox::{Handout, Message, Refusal, Reply, TransactionId},
+    mailbox::{Handout, Message, Refusal, Reply, Return, TransactionId},
     memory::Charge,
 };
 
@@ -50,12 +51,14 @@ impl Client {
         if is_reliable(handed.lease) {
             let until = lease_ends(handed.lease);
             self.shard_of(queue).rounds.look_at(until);
-            for &id in &handed.ids {
+            for &Lent { id, is_last, .. } in &handed.messages {
+                let mark = if is_last {
+                    Mark::LastBlocked(handed.lease)
+                } else {
+                    Mark::Blocked(handed.lease)
+                };
                 // On its way before the answer is; nothing waits for it.
-                drop(
-                    self.records_of(id)
-                        .mark(id, &queue.tag, Mark::Blocked(handed.lease)),
-                );
+                drop(self.records_of(id).mark(id, &queue.tag, mark));
             }
         }
         let mut charge = Charge::new(&self.answer_memory);
@@ -64,7 +67,9 @@ impl Client {
             Err(refusal) => {
                 self.reply(number, Reply::Refused(refusal), None);
                 // What cannot be given back comes back when its lease lapses.
-                let _ = self.release(&queue.name, handed.lease, &handed.ids).await;
+                let ids = handed.ids();
+                let released = self.release(&queue.name, handed.lease, &ids, Return::Unsent);
+                let _ = released.await;
                 return true;
             }
         };
@@ -146,31 +151,25 @@ impl Client {
         if !charge.resize(handed.bytes) {
             return Err(NotRead::NoMemory);
         }
-        if let (Some(payload), &[id]) = (&handed.payload, &handed.ids[..]) {
+        let message = |lent: &Lent, payload| Message {
+            id: lent.id,
+            payload,
+            deliveries: lent.deliveries,
+        };
+        if let (Some(payload), [lent]) = (&handed.payload, &handed.messages[..]) {
             // In a buffer of its own: this one is a part of whatever came with it.
             let payload = Bytes::copy_from_slice(payload);
-            return Ok((
-                vec![Message {
-                    id,
-                    payload,
-                    deliveries: 1,
-                }],
-                Vec::new(),
-            ));
+            return Ok((vec![message(lent, payload)], Vec::new()));
         }
-        let mut messages = Vec::with_capacity(handed.ids.len());
+        let mut messages = Vec::with_capacity(handed.messages.len());
         let mut gone = Vec::new();
-        for slice in handed.ids.chunks(SLICE) {
-            let ask = |&id| (id, self.records_of(id).payload(id));
+        for slice in handed.messages.chunks(SLICE) {
+            let ask = |lent: &Lent| self.records_of(lent.id).payload(lent.id);
             let asked: Vec<_> = slice.iter().map(ask).collect();
-            for (id, answer) in asked {
+            for (lent, answer) in slice.iter().zip(asked) {
                 match answer.await {
-                    Ok(Some(payload)) => messages.push(Message {
-                        id,
-                        payload,
-                        deliveries: 1,
-                    }),
-                    Ok(None) => gone.push(id),
+                    Ok(Some(payload)) => messages.push(message(lent, payload)),
+                    Ok(None) => gone.push(lent.id),
                     Err(fault) => return Err(NotRead::Fault(fault)),
                 }
             }

@@ -6,7 +6,7 @@
 //! tasks of one turn ask of a server's queues goes there in one call of a script.
 //!
 //! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
-//! `settle`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
+//! `settle`, `dead`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
 //! `scripts` (what runs inside the servers), `keys`, `record`, `connection`.
 
 mod amend;
@@ -16,6 +16,8 @@ mod client;
 mod clock;
 mod connection;
 mod contents;
+mod dead;
+mod handed;
 mod keys;
 mod letter;
 mod look;
@@ -44,7 +46,7 @@ use self::{
     shard::Shard,
     waiting::Follower,
 };
-use super::{Health, Receive, Store};
+use super::{Deaths, Health, Receive, Store};
 use crate::{
     config::{Config, RedisAddress},
     memory::Account,
@@ -57,6 +59,7 @@ pub struct Gate {
     config: Arc<Config>,
     answer_memory: Arc<Account>,
     health: Arc<Health>,
+    deaths: Arc<Deaths>,
 }
 
 impl Gate {
@@ -69,6 +72,7 @@ impl Gate {
         Ok(Self {
             answer_memory: Arc::new(Account::new(config.limits.max_answer_memory.bytes())),
             health: Health::new(workers * (config.redis.queues.len() + transactions(config).len())),
+            deaths: Arc::default(),
             config: Arc::new(config.clone()),
         })
     }
@@ -76,6 +80,11 @@ impl Gate {
     /// Whether the servers are within reach.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    /// The dead letters that its workers make.
+    pub fn deaths(&self) -> &Arc<Deaths> {
+        &self.deaths
     }
 
     /// Connects, on a worker's thread and within its runtime; replies go to `receive`.
@@ -92,6 +101,8 @@ impl Gate {
             listed_messages_max: limits.max_pop,
             backlog_max: limits.max_backlog,
             queue_retention: limits.queue_retention,
+            queues_max: limits.max_known_queues,
+            deliveries_max: limits.max_deliveries,
             sweep_interval: self.config.redis.sweep,
         };
         let mut connections = Vec::new();
@@ -104,8 +115,8 @@ impl Gate {
                 connection,
                 clock,
                 scripts,
-                own.queue_retention,
-                limits.max_known_queues,
+                &own,
+                &self.deaths,
                 timers,
             ))
         });

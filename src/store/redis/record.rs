@@ -9,7 +9,16 @@
 //! | `c` | callback, if there is one |
 //! | `f` | further fields, if there are any: a JSON list of pairs |
 //! | `d`, `m` | while it is held back: milliseconds of the delay's end, its member of `pb:delayed` |
-//! | `s:<tag>` | in that queue: `D`, delivered; `S` and the lease that delivers it; `B` and the lease that blocks it |
+//! | `s:<tag>` | its state in that queue, as below |
+//!
+//! | state | what |
+//! |---|---|
+//! | `D` | delivered |
+//! | `S`, lease | as good as delivered: the lease's settling is on its way |
+//! | `B`, lease | out by that lease; Pending when it has lapsed |
+//! | `L`, lease | out by that lease; Dead when it has lapsed |
+//! | `X`, lease | dead; it died of that lease, which may not have lapsed |
+//! | `E` | given up when it was dead |
 
 use std::str;
 
@@ -25,6 +34,12 @@ pub(super) enum Mark {
     Pending(LeaseId),
     /// It is out by this lease, to be acked.
     Blocked(LeaseId),
+    /// The same, for the last time: it is dead when the lease has lapsed.
+    LastBlocked(LeaseId),
+    /// It is dead, though this lease, which it died of, has not lapsed.
+    Dead(LeaseId),
+    /// It was given up when it was dead.
+    Purged,
     /// It is out by this lease, whose settling is on its way and in time.
     Settling(LeaseId),
     /// Its consumer has it.
@@ -44,6 +59,9 @@ impl Mark {
         match self {
             Self::Pending(lease) => ("P", Some(lease)),
             Self::Blocked(lease) => ("B", Some(lease)),
+            Self::LastBlocked(lease) => ("L", Some(lease)),
+            Self::Dead(lease) => ("X", Some(lease)),
+            Self::Purged => ("E", None),
             Self::Settling(lease) => ("S", Some(lease)),
             Self::Delivered => ("D", None),
             Self::AckedEarly => ("H", None),
@@ -54,13 +72,18 @@ impl Mark {
     pub(super) fn state(value: Option<&[u8]>, now: UnixMillis) -> State {
         match value {
             Some([b'D' | b'S', ..]) => State::Delivered,
-            Some([b'B', lease @ ..]) => match number(lease) {
-                Some(lease) if lease_ends(LeaseId(lease)) > now => State::Blocked,
-                _ => State::Pending,
-            },
+            Some([b'B', lease @ ..]) if has_lapsed(lease, now) => State::Pending,
+            Some([b'L', lease @ ..]) if has_lapsed(lease, now) => State::Dead,
+            Some([b'B' | b'L', ..]) => State::Blocked,
+            Some([b'X', ..]) => State::Dead,
+            Some([b'E', ..]) => State::Expired,
             _ => State::Pending,
         }
     }
+}
+
+fn has_lapsed(lease: &[u8], now: UnixMillis) -> bool {
+    number(lease).is_none_or(|lease| lease_ends(LeaseId(lease)) <= now)
 }
 
 /// A record's fields as they are read.

@@ -159,7 +159,9 @@ impl Records {
             let preamble = move |arguments: &mut Arguments<'_>| {
                 arguments.number(clock.for_scripts());
             };
-            Batcher::new(connection.clone(), script, preamble, timers)
+            // There are none.
+            let news = drop;
+            Batcher::new(connection.clone(), script, preamble, news, timers)
         };
         Self {
             creates: batcher(scripts.create),

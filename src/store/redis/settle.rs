@@ -4,10 +4,11 @@ use std::{collections::HashSet, rc::Rc, time::Duration};
 
 use super::{
     client::{Client, Result},
+    connection::Fault,
     record::Mark,
-    shard::{QueueKey, Settled, is_reliable, lease_ends},
+    shard::{QueueKey, Released, Settled, is_reliable, lease_ends},
 };
-use crate::mailbox::{AckItem, LeaseId, QueueName, TransactionId};
+use crate::mailbox::{AckItem, LeaseId, QueueName, Return, TransactionId};
 
 /// How long to wait before a settling that failed with its connection is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -28,32 +29,35 @@ impl Client {
         let shard = self.shard_of(&queue);
         let ends = lease_ends(lease);
         let is_safe = shard.clock.until(ends) > MARGIN;
-        if is_safe {
-            // With the settling and not behind it, so that who has the message finds it delivered.
-            self.mark(&queue, ids, Mark::Settling(lease));
-        }
-        loop {
+        // With the settling and not behind it, so that who has the message finds it delivered.
+        let noted: Vec<_> = ids
+            .iter()
+            .filter(|_| is_safe)
+            .map(|&id| self.note(id, &queue, Mark::Settling(lease)))
+            .collect();
+        let settled = loop {
             match shard.settle(&queue, lease, ids).await {
-                Ok(settled) => {
-                    let of = |what| {
-                        chosen(
-                            ids,
-                            &settled.iter().map(|it| *it == what).collect::<Vec<_>>(),
-                        )
-                    };
-                    if is_safe {
-                        self.mark(&queue, &of(Settled::Elsewhere), Mark::Pending(lease));
-                    } else {
-                        self.mark(&queue, &of(Settled::Delivered), Mark::Delivered);
-                        self.mark(&queue, &of(Settled::Absent), Mark::AckedEarly);
-                    }
-                    return;
-                }
+                Ok(settled) => break settled,
                 Err(fault) if fault.is_of_connection() && !shard.clock.until(ends).is_zero() => {
                     self.timers.sleep(PAUSE).await;
                 }
                 Err(_) => return,
             }
+        };
+        let mut noted = noted.into_iter();
+        for (&id, settled) in ids.iter().zip(settled) {
+            let is_noted = match noted.next() {
+                Some(noted) => noted.await.unwrap_or(false),
+                None => false,
+            };
+            let mark = match settled {
+                Settled::Elsewhere if is_noted => Mark::Pending(lease),
+                // Another note, of what has been before, was in the way.
+                Settled::Delivered if !is_noted => Mark::Delivered,
+                Settled::Absent if !is_safe => Mark::AckedEarly,
+                _ => continue,
+            };
+            drop(self.note(id, &queue, mark));
         }
     }
 
@@ -63,25 +67,33 @@ impl Client {
         queue: &QueueName,
         lease: LeaseId,
         ids: &[TransactionId],
+        reason: Return,
     ) -> Result<usize> {
         let queue = QueueKey::of(queue);
         let shard = self.shard_of(&queue);
         let ends = lease_ends(lease);
-        loop {
-            match shard.release(&queue, lease, ids).await {
-                Ok(flags) => {
-                    let released = chosen(ids, &flags);
-                    if is_reliable(lease) {
-                        self.mark(&queue, &released, Mark::Pending(lease));
-                    }
-                    return Ok(released.len());
-                }
+        let released = loop {
+            match shard.release(&queue, lease, ids, reason).await {
+                Ok(released) => break released,
                 Err(fault) if fault.is_of_connection() && !shard.clock.until(ends).is_zero() => {
                     self.timers.sleep(PAUSE).await;
                 }
                 Err(fault) => return Err(fault.into()),
             }
+        };
+        let mut count = 0;
+        for (&id, released) in ids.iter().zip(released) {
+            let mark = match released {
+                Released::Back => Mark::Pending(lease),
+                Released::Dead => Mark::Dead(lease),
+                Released::No => continue,
+            };
+            count += 1;
+            if is_reliable(lease) {
+                drop(self.note(id, &queue, mark));
+            }
         }
+        Ok(count)
     }
 
     /// Which of the messages were there to be acked. To ack twice gives another answer, so it is not tried again.
@@ -108,7 +120,7 @@ impl Client {
                 } else {
                     Mark::AckedEarly
                 };
-                let noted = self.records_of(id).mark(id, &queue.tag, mark);
+                let noted = self.note(id, &queue, mark);
                 (id, is_acked, noted)
             })
             .collect();
@@ -125,15 +137,13 @@ impl Client {
         Ok(items.iter().map(answer).collect())
     }
 
-    /// Notes what became of messages, with nobody waiting for it.
-    fn mark(&self, queue: &QueueKey, ids: &[TransactionId], mark: Mark) {
-        for &id in ids {
-            drop(self.records_of(id).mark(id, &queue.tag, mark));
-        }
+    /// Notes what became of a message; whether there was anything to note.
+    fn note(
+        &self,
+        id: TransactionId,
+        queue: &QueueKey,
+        mark: Mark,
+    ) -> impl Future<Output = std::result::Result<bool, Fault>> + use<> {
+        self.records_of(id).mark(id, &queue.tag, mark)
     }
-}
-
-fn chosen(ids: &[TransactionId], flags: &[bool]) -> Vec<TransactionId> {
-    let pairs = ids.iter().zip(flags);
-    pairs.filter(|it| *it.1).map(|it| *it.0).collect()
 }

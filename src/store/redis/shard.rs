@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,16 +11,20 @@ use bytes::Bytes;
 
 use super::{
     batch::{Arguments, Batcher},
+    client::Limits,
     clock::Clock,
     connection::{Connection, Fault},
+    dead::tell_of_deaths,
+    handed::{Handed, Lent},
     keys,
     reader::Reader,
     scripts::Script,
     sweep::Rounds,
 };
 use crate::{
-    mailbox::{LeaseId, LeaseKind, Pop, QueueInfo, QueueName, TransactionId, UnixMillis},
+    mailbox::{LeaseId, LeaseKind, Pop, QueueInfo, QueueName, Return, TransactionId, UnixMillis},
     runtime::Timers,
+    store::Deaths,
 };
 
 /// Queues that one sweep looks at.
@@ -31,6 +36,8 @@ pub(super) struct Shard {
     pub(super) clock: Rc<Clock>,
     /// Pushes, which a server without memory refuses.
     pub(super) pushes: Rc<Batcher>,
+    /// What is done with dead letters.
+    pub(super) burials: Rc<Batcher>,
     /// Everything else.
     others: Rc<Batcher>,
     pub(super) rounds: Rounds,
@@ -64,17 +71,6 @@ impl QueueKey {
     }
 }
 
-/// Messages as a server hands them out: without contents.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Handed {
-    pub(super) lease: LeaseId,
-    /// Of the payloads.
-    pub(super) bytes: usize,
-    pub(super) ids: Vec<TransactionId>,
-    /// The payload of the one message, if it came with it.
-    pub(super) payload: Option<Bytes>,
-}
-
 /// What a pop gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Popped {
@@ -104,6 +100,17 @@ pub(super) struct Waiter<'name> {
     pub(super) number: u64,
 }
 
+/// What becomes of a message that is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Released {
+    /// It is in its line again.
+    Back,
+    /// It was given back as often as may be, and is dead.
+    Dead,
+    /// It was not out any more by that lease.
+    No,
+}
+
 /// What a sweep tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Swept {
@@ -128,34 +135,38 @@ pub(super) fn is_reliable(lease: LeaseId) -> bool {
 
 impl Shard {
     /// The scripts that its connection needs.
-    pub(super) fn scripts() -> [Rc<Script>; 2] {
-        [Script::push().into(), Script::queue().into()]
+    pub(super) fn scripts() -> [Rc<Script>; 3] {
+        [Script::push, Script::dead, Script::queue].map(|script| script().into())
     }
 
     pub(super) fn new(
         connection: Connection,
         clock: Rc<Clock>,
-        [push, queue]: [Rc<Script>; 2],
-        retention: Duration,
-        queues_max: usize,
+        [push, dead, queue]: [Rc<Script>; 3],
+        limits: &Limits,
+        deaths: &Arc<Deaths>,
         timers: &Rc<Timers>,
     ) -> Self {
-        let retention_ms = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        let retention_ms = u64::try_from(limits.queue_retention.as_millis()).unwrap_or(u64::MAX);
+        let (queues_max, deliveries_max) = (limits.queues_max as u64, limits.deliveries_max as u64);
         let batcher = |script| {
-            let clock = Rc::clone(&clock);
+            let (clock, deaths) = (Rc::clone(&clock), Arc::clone(deaths));
             Batcher::new(
                 connection.clone(),
                 script,
                 move |arguments| {
                     arguments.number(clock.for_scripts());
                     arguments.number(retention_ms);
-                    arguments.number(queues_max as u64);
+                    arguments.number(queues_max);
+                    arguments.number(deliveries_max);
                 },
+                move |news| tell_of_deaths(&news, &deaths),
                 timers,
             )
         };
         Self {
             pushes: batcher(push),
+            burials: batcher(dead),
             others: batcher(queue),
             rounds: Rounds::new(timers, &clock),
             worker: RefCell::new("".into()),
@@ -209,7 +220,10 @@ impl Shard {
         });
         let reply = answer.await?;
         match reply.first() {
-            Some(b'M') => Handed::read(&reply.slice(1..)).map(Popped::Messages),
+            Some(b'M') => {
+                let handed = Handed::read(&mut Reader::new(&reply.slice(1..)), None);
+                handed.map(Popped::Messages)
+            }
             Some(b'W') if waiter.is_some() => Some(Popped::Waits),
             Some(b'N') => Some(Popped::Nothing),
             Some(b'A') => Some(Popped::Again),
@@ -246,30 +260,35 @@ impl Shard {
             arguments.number(lease.0);
             arguments.text(&joined(ids));
         });
-        let reply = answer.await?;
-        if reply.len() != ids.len() {
-            return Err(Fault::Nonsense);
-        }
-        let settled = reply.iter().map(|flag| match flag {
+        read_flags(&answer.await?, ids.len(), |flag| match flag {
             b'1' => Settled::Delivered,
             b'2' => Settled::Elsewhere,
             _ => Settled::Absent,
-        });
-        Ok(settled.collect())
+        })
     }
 
-    /// Which of the messages were still out by this lease, and are back.
+    /// What becomes of each of the messages that is still out by this lease.
     pub(super) async fn release(
         &self,
         key: &QueueKey,
         lease: LeaseId,
         ids: &[TransactionId],
-    ) -> Result<Vec<bool>, Fault> {
+        reason: Return,
+    ) -> Result<Vec<Released>, Fault> {
         let answer = self.ask("release", key, |arguments| {
+            arguments.text(match reason {
+                Return::Unsent => "U",
+                Return::Unfinished => "F",
+                Return::Lapsed => "L",
+            });
             arguments.number(lease.0);
             arguments.text(&joined(ids));
         });
-        read_flags(&answer.await?, ids.len())
+        read_flags(&answer.await?, ids.len(), |flag| match flag {
+            b'1' => Released::Back,
+            b'2' => Released::Dead,
+            _ => Released::No,
+        })
     }
 
     /// Which of the messages were there to be acked.
@@ -279,7 +298,7 @@ impl Shard {
         ids: &[TransactionId],
     ) -> Result<Vec<bool>, Fault> {
         let answer = self.ask("ack", key, |arguments| arguments.text(&joined(ids)));
-        read_flags(&answer.await?, ids.len())
+        read_flags(&answer.await?, ids.len(), |flag| flag == b'1')
     }
 
     /// The head of the line.
@@ -301,7 +320,7 @@ impl Shard {
             Some(Handed {
                 lease: LeaseId::default(),
                 bytes: usize::try_from(reader.number()?).ok()?,
-                ids: reader.all_ids()?,
+                messages: reader.all_ids()?.into_iter().map(Lent::seen).collect(),
                 payload: None,
             })
         };
@@ -327,6 +346,7 @@ impl Shard {
             };
             let blocked = reader.word()? == "1";
             let size = usize::try_from(reader.number()?).ok()?;
+            let dead = usize::try_from(reader.number()?).ok()?;
             let high_count = usize::try_from(reader.number()?).ok()?;
             let mut high = reader.all_ids()?;
             let low = high.split_off(high_count.min(high.len()));
@@ -336,7 +356,7 @@ impl Shard {
                 size,
                 high,
                 low,
-                dead: 0,
+                dead,
             })
         };
         read().ok_or(Fault::Nonsense)
@@ -405,31 +425,20 @@ impl Shard {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.pushes.is_idle() && self.others.is_idle() && self.connection.in_flight() == 0
+        let batchers = [&self.pushes, &self.burials, &self.others];
+        batchers.iter().all(|it| it.is_idle()) && self.connection.in_flight() == 0
     }
 }
 
-impl Handed {
-    /// Reads `<lease> <bytes> <ids>`.
-    fn read(reply: &Bytes) -> Option<Self> {
-        let mut reader = Reader::new(reply);
-        Some(Self {
-            lease: LeaseId(reader.number()?),
-            bytes: usize::try_from(reader.number()?).ok()?,
-            ids: reader.all_ids()?,
-            payload: None,
-        })
-    }
-}
-
-fn read_flags(reply: &Bytes, count: usize) -> Result<Vec<bool>, Fault> {
+/// Reads a letter for each of so many messages.
+fn read_flags<T>(reply: &Bytes, count: usize, read: impl Fn(u8) -> T) -> Result<Vec<T>, Fault> {
     if reply.len() != count {
         return Err(Fault::Nonsense);
     }
-    Ok(reply.iter().map(|&flag| flag == b'1').collect())
+    Ok(reply.iter().copied().map(read).collect())
 }
 
-fn joined(ids: &[TransactionId]) -> String {
+pub(super) fn joined(ids: &[TransactionId]) -> String {
     let mut text = String::with_capacity(36 * ids.len());
     for id in ids {
         text.push_str(id.write_to(&mut [0; 36]));
@@ -455,7 +464,7 @@ fn terms(pop: &Pop) -> (u64, u64, u64) {
 }
 
 /// Messages of one answer: as many ids as a server sends in one go without trouble. The rest stays in the queue.
-const POP_MAX: usize = 100_000;
+pub(super) const POP_MAX: usize = 100_000;
 
 /// Numbers beyond this are not exact in the servers' scripts.
 const NUMBER_MAX: u64 = 1 << 50;

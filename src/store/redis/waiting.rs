@@ -16,11 +16,12 @@ use tracing::warn;
 use super::{
     client::{Client, no_messages},
     connection::{Fault, Listener},
+    handed::Handed,
     reader::Reader,
-    shard::{Handed, Popped, QueueKey, Waiter},
+    shard::{Popped, QueueKey, Waiter},
 };
 use crate::{
-    mailbox::{LeaseId, Pop, Reply},
+    mailbox::{Pop, Reply},
     runtime,
 };
 
@@ -280,7 +281,7 @@ impl Listener for Follower {
     }
 }
 
-/// Reads `<ticket> <number of ids> <length of the payload, or -> <lease> <bytes> <ids><payload>`.
+/// Reads `<ticket> <number of ids> <length of the payload, or -> <lease> <bytes> <deliveries> <ids><payload>`.
 fn read_letter(letters: &mut Reader<'_>) -> Option<(u64, Handed)> {
     let ticket = letters.number()?;
     let count = usize::try_from(letters.number()?).ok()?;
@@ -288,14 +289,9 @@ fn read_letter(letters: &mut Reader<'_>) -> Option<(u64, Handed)> {
         "-" => None,
         length => Some(length.parse().ok()?),
     };
-    let handed = Handed {
-        lease: LeaseId(letters.number()?),
-        bytes: usize::try_from(letters.number()?).ok()?,
-        ids: letters.ids(count)?,
-        payload: match payload_bytes {
-            Some(length) => Some(letters.bytes(length)?),
-            None => None,
-        },
-    };
+    let mut handed = Handed::read(letters, Some(count))?;
+    if let Some(length) = payload_bytes {
+        handed.payload = Some(letters.bytes(length)?);
+    }
     Some((ticket, handed))
 }

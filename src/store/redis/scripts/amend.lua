@@ -8,13 +8,16 @@ function operations.amend(q)
   if not value then
     return '0'
   end
-  local expires_at, bytes, place, lease = read_message(value)
+  local expires_at, bytes, place, deliveries, lease, status = read_message(value)
   expires_at, bytes = new_end or expires_at, new_bytes or bytes
   local time = expires_at * 1000
-  if lease then
-    time = lend(q, head, id, expires_at, bytes, place, lease)
+  if status == DEAD then
+    bury(q, head, id, expires_at, bytes, place, deliveries, lease)
+    look_by(q, head, time)
+  elseif lease then
+    time = lend(q, head, id, expires_at, bytes, place, deliveries, lease, status)
   else
-    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place))
+    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, deliveries))
     look_by(q, head, time)
   end
   seal(q, head)
@@ -25,7 +28,7 @@ end
 -- remove: ids of transactions that are gone.
 function operations.remove(q)
   local ids, head = split_ids(argument()), read_head(q)
-  forget(q, ids, true)
+  forget(q, ids, true, true)
   if head.d then
     -- There may be nothing left to keep the queue for.
     look_by(q, head, now)

@@ -44,14 +44,17 @@ local function read_head(q, ...)
   return head, fields
 end
 
--- Takes messages out of the queue altogether; `is_in_line` is false where none of them is in the line.
-local function forget(q, ids, is_in_line)
+-- Takes messages out of the queue altogether; says whether any of them may be in the line, or dead.
+local function forget(q, ids, is_in_line, is_dead)
   for from = 1, #ids, SLICE do
     local to = math.min(from + SLICE - 1, #ids)
     call('HDEL', q, unpack(ids, from, to))
     call('ZREM', q .. ':t', unpack(ids, from, to))
     if is_in_line then
       call('ZREM', q .. ':l', unpack(ids, from, to))
+    end
+    if is_dead then
+      call('ZREM', q .. ':x', unpack(ids, from, to))
     end
   end
 end

@@ -6,22 +6,35 @@ local function new_lease(q, head, life, kind)
   return (now + life) * LEASES_A_MILLISECOND + serial + (kind == 'R' and 1 or 0)
 end
 
-local function lend(q, head, id, expires_at, bytes, place, lease)
-  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, lease))
+-- Writes down a message that is out; gives when something happens to it.
+local function lend(q, head, id, expires_at, bytes, place, deliveries, lease, status)
+  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, lease, status))
   local time = math.min(ends_at(lease), expires_at * 1000)
   look_by(q, head, time)
   return text(time)
+end
+
+-- Lends a message once more, by a lease of that kind. Gives when something happens to it, and how often it has been
+-- handed out: with a '-' if it dies at the lease's lapse.
+local function hand_out(q, head, id, expires_at, bytes, place, deliveries, lease, kind)
+  if deliveries < DELIVERIES_COUNTED_MAX then
+    deliveries = deliveries + 1
+  end
+  if deliveries_max > 0 and deliveries >= deliveries_max and kind == 'R' then
+    return lend(q, head, id, expires_at, bytes, place, deliveries, lease, DIES), -deliveries
+  end
+  return lend(q, head, id, expires_at, bytes, place, deliveries, lease, RETURNS), deliveries
 end
 
 local function read_line(q, from, count)
   return call('ZRANGE', q .. ':l', text(from), text(from + math.min(count, SLICE) - 1))
 end
 
--- Takes messages from the head of the line: a lease, their bytes and their ids; and whether it gave up, because too
--- many messages came first whose life is over. The head may have been read already: the ids of `slice`, and their
--- values in `fields` behind those of the queue itself.
+-- Takes messages from the head of the line: a lease, their bytes, how often each was handed out, and their ids; and
+-- whether it gave up, because too many messages came first whose life is over. The head may have been read already: the
+-- ids of `slice`, and their values in `fields` behind those of the queue itself.
 local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
-  local ids, over, total, done, lease = {}, {}, 0, 0, nil
+  local ids, counts, over, total, done, lease = {}, {}, {}, 0, 0, nil
   local is_full, before = false, HEAD_LENGTH
   if not slice then
     slice = read_line(q, 0, count_max)
@@ -32,7 +45,7 @@ local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
     end
     local times = {}
     for at, id in ipairs(slice) do
-      local expires_at, bytes, place = read_message(fields[before + at])
+      local expires_at, bytes, place, deliveries = read_message(fields[before + at])
       if is_over(expires_at) then
         over[#over + 1] = id
       elseif #ids > 0 and total + bytes > bytes_max then
@@ -40,9 +53,11 @@ local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
         break
       else
         lease = lease or new_lease(q, head, life, kind)
-        times[#times + 1] = lend(q, head, id, expires_at, bytes, place, lease)
+        local time, count = hand_out(q, head, id, expires_at, bytes, place, deliveries, lease, kind)
+        times[#times + 1] = time
         times[#times + 1] = id
         ids[#ids + 1] = id
+        counts[#ids] = count
         total = total + bytes
       end
       done = done + 1
@@ -57,9 +72,9 @@ local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
   end
   if done > 0 then
     call('ZREMRANGEBYRANK', q .. ':l', '0', text(done - 1))
-    forget(q, over, false)
+    forget(q, over, false, false)
   end
-  return lease, total, ids, #over >= DUE_AT_ONCE
+  return lease, total, counts, ids, #over >= DUE_AT_ONCE
 end
 
 -- Hands what is in the line to who waits.
@@ -67,23 +82,23 @@ local function serve(q, head)
   seal(q, head)
   local waiter = first_waiter(q)
   while waiter do
-    local lease, bytes, ids = take(q, head, waiter.count, waiter.bytes, waiter.life, waiter.kind)
+    local lease, bytes, counts, ids = take(q, head, waiter.count, waiter.bytes, waiter.life, waiter.kind)
     seal(q, head)
     if #ids == 0 then
       return
     end
-    hand_over(q, waiter, lease, bytes, ids)
+    hand_over(q, waiter, lease, bytes, counts, ids)
     waiter = first_waiter(q)
   end
 end
 
--- Messages that are out return to their old places.
-local function put_back(q, head, ids, values)
+-- Messages that are out or dead return to their old places; so many of their last deliveries do not count.
+local function put_back(q, head, ids, values, void)
   in_slices(ids, function(slice)
     local places, times = {}, {}
     for _, id in ipairs(slice) do
-      local expires_at, bytes, place = read_message(values[id])
-      put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place))
+      local expires_at, bytes, place, deliveries = read_message(values[id])
+      put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, math.max(deliveries - void, 0)))
       places[#places + 1] = text(place)
       places[#places + 1] = id
       times[#times + 1] = text(expires_at * 1000)

@@ -26,14 +26,14 @@ function operations.peek(q)
   return total .. ' ' .. table.concat(ids)
 end
 
--- info: most ids of each priority. Gives the second of the last pop or '-', whether a pop waits, the size, how many
--- ids of high priority follow, and the ids.
+-- info: most ids of each priority. Gives the second of the last pop or '-', whether a pop waits, the size, how many dead
+-- letters there are, how many ids of high priority follow, and the ids.
 function operations.info(q)
   local listed_max = tonumber(argument())
   local head = open(q)
   local high = call('ZRANGEBYSCORE', q .. ':l', '-inf', '(' .. string.format('%.0f', LOW), 'LIMIT', 0, listed_max)
   local low = call('ZRANGEBYSCORE', q .. ':l', string.format('%.0f', LOW), '+inf', 'LIMIT', 0, listed_max)
   local is_blocked = first_waiter(q) and '1' or '0'
-  return table.concat({head.p or '-', is_blocked, call('ZCARD', q .. ':l'), #high, ''}, ' ')
-    .. table.concat(high) .. table.concat(low)
+  local size, dead = call('ZCARD', q .. ':l'), call('ZCARD', q .. ':x')
+  return table.concat({head.p or '-', is_blocked, size, dead, #high, ''}, ' ') .. table.concat(high) .. table.concat(low)
 end

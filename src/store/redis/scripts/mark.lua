@@ -12,12 +12,23 @@ local function has_queue(key, field)
   return string.find(queues, ' ' .. string.sub(field, 3) .. ' ', 1, true) ~= nil
 end
 
+-- What nothing follows: delivered, or given up.
+local is_final = {D = true, E = true}
+
 -- Each gives whether it may be noted where another note is, or none.
 local notes = {}
 
 -- Out by a reliable lease.
 function notes.B(kind, lease)
-  return kind ~= 'D' and not (kind == 'S' and ends_at(lease) > now)
+  return not is_final[kind] and not (kind == 'S' and ends_at(lease) > now)
+end
+
+-- The same, for the last time: dead once the lease has lapsed, so that nobody need note that.
+notes.L = notes.B
+
+-- Dead before that lease has lapsed. Where the lease is not noted any more, somebody has put it back into its line since.
+function notes.X(kind, lease, own)
+  return not is_final[kind] and lease == own
 end
 
 -- Delivered.
@@ -25,14 +36,22 @@ function notes.D()
   return true
 end
 
--- As good as delivered: the settling of the lease is on its way.
+-- Given up when it was dead.
+function notes.E(kind)
+  return kind ~= 'D'
+end
+
+-- As good as delivered: the settling of the lease is on its way. A dead one was not this lease's any more, and if it has
+-- been put back since and handed out again, that is noted when it is settled.
 function notes.S(kind, lease, own)
-  return kind ~= 'D' and not (kind == 'B' and lease ~= own and ends_at(lease) > now)
+  local is_held = kind == 'B' and lease ~= own and ends_at(lease) > now
+  local is_dead = kind == 'X' or kind == 'L' and (lease ~= own or ends_at(lease) <= now)
+  return not is_final[kind] and not is_held and not is_dead
 end
 
 -- Delivered before it arrives, if it is held back.
 function notes.H(kind, _, _, key, field)
-  return kind ~= 'D' and kind ~= 'S' and call('HEXISTS', key, 'm') == 1 and has_queue(key, field)
+  return not is_final[kind] and kind ~= 'S' and call('HEXISTS', key, 'm') == 1 and has_queue(key, field)
 end
 
 local function note(key, field, new, own)

@@ -28,7 +28,10 @@ macro_rules! together {
 /// What a queue's operations stand on.
 macro_rules! queues {
     ($($file:literal),*) => {
-        together!("time.lua", "queue.lua", "head.lua", "waiters.lua", "line.lua", "tidy.lua", $($file,)* "run.lua")
+        together!(
+            "time.lua", "queue.lua", "head.lua", "waiters.lua", "line.lua", "death.lua", "tidy.lua", $($file,)*
+            "run.lua"
+        )
     };
 }
 
@@ -58,6 +61,11 @@ impl Script {
             ),
             true,
         )
+    }
+
+    /// Operations on dead letters. By themselves, since each call of a script pays for all that is in it.
+    pub(super) fn dead() -> Self {
+        Self::new(queues!("dead.lua"), true)
     }
 
     /// Writes records.

@@ -16,11 +16,11 @@ function operations.pop(q)
     head.p = second
     put(q, head, 'p', text(second))
   end
-  local lease, total, ids, gave_up = take(q, head, tonumber(count), tonumber(bytes), tonumber(life), kind,
+  local lease, total, counts, ids, gave_up = take(q, head, tonumber(count), tonumber(bytes), tonumber(life), kind,
     slice, fields)
   local reply = 'N'
   if #ids > 0 then
-    reply = 'M' .. describe_handout(lease, total, ids)
+    reply = 'M' .. describe_handout(lease, total, counts, ids)
   elseif gave_up then
     reply = 'A'
   elseif worker ~= '' then

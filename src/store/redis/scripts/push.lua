@@ -26,12 +26,13 @@ local function enter(q, letter)
   local waiter, time = first_waiter(q), expires_at .. '000'
   if waiter then
     local lease = new_lease(q, head, waiter.life, waiter.kind)
-    time = lend(q, head, id, expires_at, bytes, place, lease)
+    local count
+    time, count = hand_out(q, head, id, expires_at, bytes, place, 0, lease, waiter.kind)
     seal(q, head)
     local payload = letter.carried ~= '' and string.sub(letter.carried, 2) or nil
-    hand_over(q, waiter, lease, bytes, {id}, payload)
+    hand_over(q, waiter, lease, bytes, {count}, {id}, payload)
   else
-    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place))
+    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, 0))
     look_by(q, head, expires_at * 1000)
     seal(q, head)
     call('ZADD', q .. ':l', text(place), id)

@@ -2,17 +2,18 @@
 --
 -- The keys of a queue, of which `q` is the first:
 --   q       hash   n: numbers given so far; p: second of the last pop; d: when to look at the queue, as in pb:due;
---                  and for each message its id: end of life, bytes of payload, place in the line and, while it is
---                  out, its lease
+--                  and for each message its id: end of life, bytes of payload, place in the line, how often it was
+--                  handed out and, once it is out, its lease and its status
 --   q:l     zset   the line: ids by place; the smaller, the nearer to the head
+--   q:x     zset   dead letters: ids by their places in the line
 --   q:t     zset   ids by the time something happens to them: a lease lapses or a life ends
 --   q:w     list   pops that wait, the longest waiting first
 --
 -- ARGV[2] is how long the last pop of a queue is remembered, in milliseconds; ARGV[3] how many queues may be known at
--- once for nothing but their last pop. What follows is for the operations, each
--- of which takes its own arguments.
+-- once for nothing but their last pop; ARGV[4] after how many deliveries a message dies unless it is acked, 0 for never.
+-- What follows is for the operations, each of which takes its own arguments.
 
-local retention, queues_max = tonumber(ARGV[2]), tonumber(ARGV[3])
+local retention, queues_max, deliveries_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- The places of low priority begin here, behind all of high priority.
 local LOW = 4503599627370496
@@ -32,11 +33,18 @@ local DUE_AT_ONCE = 1000
 
 local ID_LENGTH = 36
 
-local IN_LINE = '>I4I4d'
-local IN_LINE_LENGTH = 16
-local OUT = '>I4I4dd'
+local IN_LINE = '>I4I4dI2'
+local IN_LINE_LENGTH = 18
+local OUT = '>I4I4dI2dB'
 
-local next_argument = 4
+-- What has been handed out more often is counted no further.
+local DELIVERIES_COUNTED_MAX = 65535
+
+-- What becomes of a message at the lapse of its lease. It is decided when it is handed out, so that its record tells
+-- the same, whatever the next agent's configuration says.
+local RETURNS, DIES, DEAD = 0, 1, 2
+
+local next_argument = 5
 
 local function argument()
   local value = ARGV[next_argument]
@@ -64,17 +72,18 @@ local function in_slices(list, handle)
   end
 end
 
--- End of life, bytes, place, and lease if it is out, of a message.
+-- End of life, bytes, place, deliveries, and if it is not in the line its lease and its status, of a message. A dead one
+-- has the lease that it died of.
 local function read_message(value)
   if not value then
     -- In the line and nowhere else, which is not our doing: it is over.
-    return 0, 0, 0
+    return 0, 0, 0, 0
   elseif #value > IN_LINE_LENGTH then
-    local expires_at, bytes, place, lease = struct.unpack(OUT, value)
-    return expires_at, bytes, place, lease
+    local expires_at, bytes, place, deliveries, lease, status = struct.unpack(OUT, value)
+    return expires_at, bytes, place, deliveries, lease, status
   end
-  local expires_at, bytes, place = struct.unpack(IN_LINE, value)
-  return expires_at, bytes, place
+  local expires_at, bytes, place, deliveries = struct.unpack(IN_LINE, value)
+  return expires_at, bytes, place, deliveries
 end
 
 local function ends_at(lease)

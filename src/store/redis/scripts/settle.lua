@@ -1,54 +1,62 @@
 -- Ends of hand-outs.
 
--- Takes away those messages for which `may` says so of their lease, if they are out by one. For each id '1'; or '0'
--- where there is no such message, or '2' where it may not be.
+-- Takes away those messages for which `may` says so of their lease and their status, if they have one. For each id '1';
+-- or '0' where there is no such message, or '2' where it may not be.
 local function deliver(q, ids, may)
-  local values, flags, delivered, is_in_line = open_messages(q, ids), {}, {}, false
+  local values, flags, delivered, is_in_line, is_dead = open_messages(q, ids), {}, {}, false, false
   for at, id in ipairs(ids) do
-    local expires_at, _, _, lease = read_message(values[id])
+    local expires_at, _, _, _, lease, status = read_message(values[id])
     if is_over(expires_at) then
       flags[at] = '0'
-    elseif may(lease) then
+    elseif may(lease, status) then
       flags[at] = '1'
       delivered[#delivered + 1] = id
       values[id] = nil
       is_in_line = is_in_line or not lease
+      is_dead = is_dead or status == DEAD
     else
       flags[at] = '2'
     end
   end
-  forget(q, delivered, is_in_line)
+  forget(q, delivered, is_in_line, is_dead)
   return table.concat(flags)
 end
 
 -- settle: lease, ids. A message whose lease has lapsed and that nobody else has yet is delivered all the same: its
--- consumer has it. One that somebody else has by now is theirs to settle.
+-- consumer has it. One that somebody else has by now is theirs to settle; a dead one was somebody else's.
 function operations.settle(q)
   local lease, ids = tonumber(argument()), split_ids(argument())
-  return deliver(q, ids, function(holder) return not holder or holder == lease end)
+  return deliver(q, ids, function(holder, status)
+    return not holder or holder == lease and status ~= DEAD
+  end)
 end
 
--- ack: ids, whoever has them.
+-- ack: ids, whoever has them, and dead ones too: a consumer that was late has dealt with them.
 function operations.ack(q)
   return deliver(q, split_ids(argument()), function() return true end)
 end
 
--- release: lease, ids. Those that are still out by that lease are in the line again; gives '1' or '0' for each.
+-- release: why, lease, ids. 'U': nothing of them was sent; 'F': they were not sent to their end; 'L': this is the lapse
+-- of their lease. For each that was still out by that lease '1' if it is in the line again, or '2' if it is dead; else
+-- '0'.
 function operations.release(q)
-  local lease, ids = tonumber(argument()), split_ids(argument())
+  local reason, lease, ids = argument(), tonumber(argument()), split_ids(argument())
   local values, head = open_messages(q, ids)
-  local flags, released, is_back = {}, {}, {}
+  local flags, released, dying, is_done = {}, {}, {}, {}
   for at, id in ipairs(ids) do
-    local _, _, _, holder = read_message(values[id])
+    local _, _, _, _, holder, status = read_message(values[id])
+    flags[at] = '0'
     -- Named twice, it is out once.
-    local is_out = holder == lease and not is_back[id]
-    flags[at] = is_out and '1' or '0'
-    if is_out then
-      released[#released + 1] = id
-      is_back[id] = true
+    if holder == lease and status ~= DEAD and not is_done[id] then
+      local dies = reason == 'L' and status == DIES
+      local list = dies and dying or released
+      list[#list + 1] = id
+      flags[at] = dies and '2' or '1'
+      is_done[id] = true
     end
   end
-  put_back(q, head, released, values)
+  die(q, head, dying, values)
+  put_back(q, head, released, values, reason == 'U' and 1 or 0)
   -- All of them are back before anybody is served, so the next taker gets them in order.
   serve(q, head)
   return table.concat(flags)

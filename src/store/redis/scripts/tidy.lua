@@ -27,7 +27,7 @@ local function read_due(q)
   end
   local last = tonumber(call('ZSCORE', times, due[#due]))
   for _, value in pairs(values) do
-    local expires_at, _, _, lease = read_message(value)
+    local expires_at, _, _, _, lease = read_message(value)
     if lease and ends_at(lease) == last and not is_over(expires_at) then
       -- What was handed out together goes back together, however much it is. Lives may end in several goes: any
       -- number of them may end in the same second.
@@ -38,20 +38,23 @@ local function read_due(q)
   return due, values
 end
 
--- Returns lapsed messages to the line, drops those whose life is over, and serves who waits.
+-- Returns lapsed messages to the line or has them die, drops those whose life is over, and serves who waits.
 local function tidy(q)
   local head, due, values = read_head(q), read_due(q)
-  local over, lapsed = {}, {}
+  local over, lapsed, dying = {}, {}, {}
   for _, id in ipairs(due) do
-    local expires_at, _, _, lease = read_message(values[id])
-    if lease and not is_over(expires_at) then
-      lapsed[#lapsed + 1] = id
-    else
+    local expires_at, _, _, _, lease, status = read_message(values[id])
+    if not lease or status == DEAD or is_over(expires_at) then
       over[#over + 1] = id
+    elseif status == DIES then
+      dying[#dying + 1] = id
+    else
+      lapsed[#lapsed + 1] = id
     end
   end
-  forget(q, over, true)
-  put_back(q, head, lapsed, values)
+  forget(q, over, true, true)
+  die(q, head, dying, values)
+  put_back(q, head, lapsed, values, 0)
   local has_waiters = drop_dead_waiters(q) > 0
   if has_waiters and call('EXISTS', q .. ':l') == 1 then
     serve(q, head)

@@ -55,17 +55,29 @@ local function drop_dead_waiters(q)
   return #living
 end
 
-local function describe_handout(lease, bytes, ids)
-  return text(lease) .. ' ' .. bytes .. ' ' .. table.concat(ids)
+-- The deliveries of messages: the last of them stands for all that follow, and most have the same.
+local function describe_counts(counts)
+  local last = #counts
+  if last == 1 then
+    return counts[1]
+  end
+  while last > 1 and counts[last - 1] == counts[last] do
+    last = last - 1
+  end
+  return table.concat(counts, ',', 1, last)
+end
+
+local function describe_handout(lease, bytes, counts, ids)
+  return text(lease) .. ' ' .. bytes .. ' ' .. describe_counts(counts) .. ' ' .. table.concat(ids)
 end
 
 -- Answers the first waiter with messages, or with one whose payload is at hand. A letter tells how many ids are in it
 -- and how long the payload is, '-' for none.
-local function hand_over(q, waiter, lease, bytes, ids, payload)
+local function hand_over(q, waiter, lease, bytes, counts, ids, payload)
   call('LPOP', q .. ':w')
   local own = letters[waiter.worker] or {}
   own[#own + 1] = table.concat({waiter.ticket, #ids, payload and #payload or '-', ''}, ' ')
-  own[#own + 1] = describe_handout(lease, bytes, ids)
+  own[#own + 1] = describe_handout(lease, bytes, counts, ids)
   own[#own + 1] = payload
   letters[waiter.worker] = own
 end

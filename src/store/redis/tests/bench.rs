@@ -1,6 +1,6 @@
 //! Servers, and workers that use them, on one thread and in one runtime.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use monoio::{LegacyDriver, Runtime, RuntimeBuilder};
 
@@ -10,7 +10,7 @@ use crate::{
     mailbox::{Limits, Op, Reply, Ticket, UnixMillis, engine::model_test::ASKER},
     runtime::{self, Timers},
     store::{
-        Delivery,
+        Deaths, Delivery,
         redis::{Gate, client::Client},
     },
 };
@@ -44,6 +44,7 @@ pub(super) struct Agents {
 pub(super) struct Worker {
     pub(super) client: Rc<Client>,
     received: Rc<RefCell<Vec<Delivery>>>,
+    deaths: Arc<Deaths>,
 }
 
 impl Bench {
@@ -99,6 +100,7 @@ impl Agents {
         config.limits.max_queues = limits.queues_per_transaction_max;
         config.limits.max_pop = limits.listed_messages_max;
         config.limits.queue_retention = limits.queue_retention;
+        config.limits.max_deliveries = usize::try_from(limits.deliveries_max).unwrap();
         let mut agents = Self {
             bench: Rc::clone(bench),
             config,
@@ -117,8 +119,13 @@ impl Agents {
                 let received = Rc::new(RefCell::new(Vec::new()));
                 let into = Rc::clone(&received);
                 let receive = Box::new(move |delivery| into.borrow_mut().push(delivery));
+                let deaths = Arc::clone(gate.deaths());
                 let client = gate.connect(&bench.timers, receive);
-                self.workers.push(Worker { client, received });
+                self.workers.push(Worker {
+                    client,
+                    received,
+                    deaths,
+                });
             }
             if let Some(now) = now {
                 self.set_time(now);
@@ -169,15 +176,19 @@ impl Agents {
     pub(super) async fn calm(&self) {
         loop {
             let was_idle = self.is_idle();
-            // Answers come in the order of the questions, and before them what was published before they were asked.
-            let connections = self.workers.iter().flat_map(Worker::connections);
-            let pings: Vec<_> = connections.map(|it| it.call(&[b"PING"])).collect();
-            for ping in pings {
-                ping.await.unwrap();
-            }
+            self.round_trip().await;
             if was_idle && self.is_idle() {
                 return;
             }
+        }
+    }
+
+    /// Answers come in the order of the questions, and before them what was published before they were asked.
+    pub(super) async fn round_trip(&self) {
+        let connections = self.workers.iter().flat_map(Worker::connections);
+        let pings: Vec<_> = connections.map(|it| it.call(&[b"PING"])).collect();
+        for ping in pings {
+            ping.await.unwrap();
         }
     }
 
@@ -252,6 +263,11 @@ impl Agents {
         let bench = Rc::clone(&self.bench);
         bench.run(self.sweep(0));
         self.replies()
+    }
+
+    /// How many deaths they have told of.
+    pub(super) fn deaths(&self) -> u64 {
+        self.workers.iter().map(|it| it.deaths.count()).sum()
     }
 
     /// Replies that have come. Those of several workers have no order among them, so it is that of the asking.

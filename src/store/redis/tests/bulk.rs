@@ -34,7 +34,7 @@ fn a_push_to_ten_thousand_queues_is_in_all_of_them_and_can_be_taken_back() {
     let queues: Vec<&str> = names.iter().map(String::as_str).collect();
     let order = push(1, &queues, "to everybody");
     let id = order.id();
-    assert_eq!(agents.answer(order.op()), Reply::Done);
+    assert_eq!(agents.answer(order.op()), Reply::Pushed(order.id()));
     let Reply::States(states) = agents.answer(Op::States(id)) else {
         panic!("no states");
     };
@@ -56,7 +56,12 @@ fn a_push_to_ten_thousand_queues_is_in_all_of_them_and_can_be_taken_back() {
 fn ten_thousand_messages_are_popped_at_once_and_given_back_and_delivered() {
     let mut agents = Agents::start(&Bench::new(Layout::One), 1, &LIMITS, None);
     let pushes = (0..MANY as u128).map(|it| push(it, &["a"], &it.to_string()).op());
-    assert!(agents.answers(pushes).iter().all(|it| *it == Reply::Done));
+    assert!(
+        agents
+            .answers(pushes)
+            .iter()
+            .all(|it| matches!(it, Reply::Pushed(_)))
+    );
     let Reply::Queue(line) = agents.answer(Op::DescribeQueue(queue("a"))) else {
         panic!("no queue");
     };
@@ -136,7 +141,7 @@ fn a_group_may_have_ten_thousand_members() {
         groups: vec![name.clone()],
         ..push(1, &[], "to everybody")
     };
-    assert_eq!(agents.answer(order.op()), Reply::Done);
+    assert_eq!(agents.answer(order.op()), Reply::Pushed(order.id()));
     for member in ["q0", "q9999"] {
         assert_eq!(ids_of(&agents.answer(pop(member))), [order.id()]);
     }

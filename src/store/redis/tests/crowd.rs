@@ -1,4 +1,5 @@
-//! Many operations at once, of several workers: whatever order they meet in, each message is delivered, and once.
+//! Many operations at once, of several workers: whatever order they meet in, each message is delivered, and once; and
+//! each death is told once.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,8 +13,8 @@ use super::{
     order::{LIMITS, push, queue},
 };
 use crate::mailbox::{
-    AckItem, LeaseId, LeaseKind, Op, Pop, QueueName, Reply, Return, State, Ticket, TransactionId,
-    UnixMillis,
+    AckItem, DeadSelection, LeaseId, LeaseKind, Limits, Op, Pop, QueueName, Reply, Return, State,
+    Ticket, TransactionId, UnixMillis,
     engine::model_test::{Dice, START, each_seed},
 };
 
@@ -42,18 +43,31 @@ struct Crowd {
     pops: HashMap<Ticket, (QueueName, LeaseKind)>,
     out: Vec<Out>,
     states: BTreeMap<Place, State>,
+    /// How often each was handed out.
+    deliveries: BTreeMap<Place, u32>,
+    deliveries_max: u32,
+    deaths: u64,
 }
 
 impl Crowd {
     fn new(seed: u64, bench: &Rc<Bench>) -> Self {
+        let mut dice = Dice::new(seed);
+        let deliveries_max = dice.pick(&[0, 1, 2]);
+        let limits = Limits {
+            deliveries_max,
+            ..LIMITS
+        };
         Self {
-            dice: Dice::new(seed),
-            agents: Agents::start(bench, 3, &LIMITS, Some(START)),
+            dice,
+            agents: Agents::start(bench, 3, &limits, Some(START)),
             now: START,
             pushes: 0,
             pops: HashMap::new(),
             out: Vec::new(),
             states: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            deliveries_max,
+            deaths: 0,
         }
     }
 
@@ -63,6 +77,10 @@ impl Crowd {
             self.tell(ops);
             let pause = Duration::from_millis(self.dice.below(700));
             self.pass(pause);
+            if self.dice.percent(20) {
+                let id = self.dice.pick(&QUEUES);
+                self.redrive(id);
+            }
         }
         let waiting: Vec<(Ticket, QueueName)> = self
             .pops
@@ -75,12 +93,14 @@ impl Crowd {
         self.tell(cancels.collect());
         self.pass(LEASE);
         for id in QUEUES {
+            self.redrive(id);
             self.tell(vec![pop(id, 10_000, LeaseKind::Delivery, false)]);
         }
         let settles = std::mem::take(&mut self.out);
         let settles = settles.into_iter().map(|it| self.settle(it)).collect();
         self.tell(settles);
         assert!(self.states.values().all(|it| *it == State::Delivered));
+        assert_eq!(self.agents.deaths(), self.deaths);
     }
 
     fn op(&mut self) -> Op {
@@ -126,14 +146,56 @@ impl Crowd {
         }
     }
 
+    /// Messages that are out are so no more.
+    fn come_back(&mut self, out: &Out, reason: Return) {
+        for &id in &out.ids {
+            let place = (out.queue.clone(), id);
+            let deliveries = self.deliveries.get_mut(&place).unwrap();
+            let is_last = self.deliveries_max > 0 && *deliveries >= self.deliveries_max;
+            if reason == Return::Unsent {
+                *deliveries -= 1;
+            }
+            let dies = reason == Return::Lapsed && out.kind == LeaseKind::Reliable && is_last;
+            self.deaths += u64::from(dies);
+            let state = if dies { State::Dead } else { State::Pending };
+            self.states.insert(place, state);
+        }
+    }
+
     fn release(&mut self, out: Out) -> Op {
-        self.become_of(&out, State::Pending);
+        let reasons = [Return::Unsent, Return::Unfinished, Return::Lapsed];
+        let reason = self.dice.pick(&reasons);
+        self.come_back(&out, reason);
         Op::Release {
             queue: out.queue,
             lease: out.lease,
             transactions: out.ids,
-            reason: Return::Unfinished,
+            reason,
         }
+    }
+
+    /// By itself: of what dies at the same time it could not be told whether it is dead yet.
+    fn redrive(&mut self, id: &str) {
+        let queue = queue(id);
+        let mut moved = 0;
+        for (place, state) in &mut self.states {
+            if place.0 == queue && *state == State::Dead {
+                *state = State::Pending;
+                self.deliveries.insert(place.clone(), 0);
+                moved += 1;
+            }
+        }
+        let redrive = Op::Redrive(DeadSelection {
+            queue,
+            transactions: None,
+            count_max: 10_000,
+        });
+        let asked = self.agents.next_ticket();
+        let mut replies = self.agents.tell_all([redrive].into_iter());
+        let own = replies.iter().position(|it| it.0 == asked).unwrap();
+        assert_eq!(replies.remove(own).1, Reply::Moved { moved, left: 0 });
+        self.take(replies);
+        self.check();
     }
 
     fn settle(&mut self, out: Out) -> Op {
@@ -175,7 +237,7 @@ impl Crowd {
             if out.until > self.now {
                 self.out.push(out);
             } else {
-                self.become_of(&out, State::Pending);
+                self.come_back(&out, Return::Lapsed);
             }
         }
         self.agents.set_time(self.now);
@@ -200,6 +262,12 @@ impl Crowd {
                         LeaseKind::Delivery => State::Pending,
                         LeaseKind::Reliable => State::Blocked,
                     };
+                    for message in &handout.messages {
+                        let place = (out.queue.clone(), message.id);
+                        let deliveries = self.deliveries.entry(place).or_default();
+                        *deliveries += 1;
+                        assert_eq!(message.deliveries, *deliveries, "{}", message.id);
+                    }
                     for &id in &out.ids {
                         let before = self.states[&(out.queue.clone(), id)];
                         assert_eq!(before, State::Pending, "{id} is not to be had");
@@ -212,7 +280,7 @@ impl Crowd {
                     }
                 }
                 (Reply::Acked(acked), _) => assert!(acked.iter().all(|it| *it)),
-                (Reply::Done | Reply::Released(1..), None) => {}
+                (Reply::Pushed(_) | Reply::Released(1..), None) => {}
                 (reply, _) => panic!("{reply:?}"),
             }
         }

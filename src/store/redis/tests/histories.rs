@@ -19,11 +19,16 @@ const AGENTS: usize = 2;
 /// Looks for what is wrong inside a server of queues.
 pub(super) const INSPECT: &str = include_str!("inspect.lua");
 
-/// Removes the records that are over: servers do it by their own clock, which is not that of the history. Gives how
-/// many transactions there are whose delay is over.
+/// Removes the records and the keys of pushes that are over: servers do it by their own clock, which is not that of the
+/// history. Gives how many transactions there are whose delay is over.
 const EXPIRE: &str = "
     for _, key in ipairs(redis.call('KEYS', 'pb:t:*')) do
         if redis.call('HGET', key, 'x') * 1000 <= tonumber(ARGV[1]) then
+            redis.call('DEL', key)
+        end
+    end
+    for _, key in ipairs(redis.call('KEYS', 'pb:i:*')) do
+        if tonumber(redis.call('HGET', key, 'u')) <= tonumber(ARGV[1]) then
             redis.call('DEL', key)
         end
     end
@@ -111,6 +116,8 @@ impl Subject for Redis {
                 let is_end = now.0 >= START.0 + EVER;
                 keys.retain(|key| is_end || !key.starts_with("pb:q:"));
                 keys.retain(|key| is_end || key != "pb:due");
+                // Pushes are remembered whatever becomes of them.
+                keys.retain(|key| is_end || !key.starts_with("pb:i:"));
                 keys.retain(|key| key != "pb:workers" && key != "pb:delayed:n");
                 assert!(keys.is_empty(), "{keys:?} are left");
             }

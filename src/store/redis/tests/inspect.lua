@@ -15,7 +15,7 @@ for _, key in ipairs(call('KEYS', 'pb:q:*')) do
   if part ~= '' then
     claim(call('EXISTS', q) == 1, key, 'has no queue')
   else
-    local fields, messages, lent = call('HGETALL', q), 0, 0
+    local fields, messages, lent, dead = call('HGETALL', q), 0, 0, 0
     local head = {}
     for at = 1, #fields, 2 do
       local name, value = fields[at], fields[at + 1]
@@ -23,9 +23,17 @@ for _, key in ipairs(call('KEYS', 'pb:q:*')) do
         head[name] = tonumber(value)
       else
         messages = messages + 1
-        local expires_at, _, place = struct.unpack('>I4I4d', value)
-        local time, lease = expires_at * 1000, #value > 16 and struct.unpack('>d', value, 17)
-        if lease then
+        local expires_at, _, place, deliveries = struct.unpack('>I4I4dI2', value)
+        local time, lease, status = expires_at * 1000, nil, nil
+        if #value > 18 then
+          lease, status = struct.unpack('>dB', value, 19)
+          claim(deliveries > 0, q, name, 'is out for no time')
+        end
+        if status == 2 then
+          dead = dead + 1
+          claim(tonumber(call('ZSCORE', q .. ':x', name)) == place, q, name, 'is dead and not at its place')
+          claim(not call('ZSCORE', q .. ':l', name), q, name, 'is dead and in the line')
+        elseif lease then
           lent = lent + 1
           time = math.min(time, math.floor(lease / 1024))
           claim(not call('ZSCORE', q .. ':l', name), q, name, 'is out and in the line')
@@ -36,7 +44,8 @@ for _, key in ipairs(call('KEYS', 'pb:q:*')) do
       end
     end
     claim(call('ZCARD', q .. ':t') == messages, q, 'has times of nothing')
-    claim(call('ZCARD', q .. ':l') == messages - lent, q, 'has others in its line')
+    claim(call('ZCARD', q .. ':l') == messages - lent - dead, q, 'has others in its line')
+    claim(call('ZCARD', q .. ':x') == dead, q, 'has others among its dead letters')
     local first = tonumber(call('ZRANGE', q .. ':t', 0, 0, 'WITHSCORES')[2])
     claim(head.d, q, 'is not looked at')
     claim(head.d == tonumber(call('ZSCORE', 'pb:due', q)), q, 'is to be looked at at another time')

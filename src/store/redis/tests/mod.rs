@@ -3,6 +3,7 @@
 mod bench;
 mod bulk;
 mod crowd;
+mod dead;
 mod histories;
 mod names;
 mod order;

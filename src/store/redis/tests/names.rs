@@ -45,7 +45,7 @@ fn odd_names_and_contents_come_back_as_they_were() {
             ..push(number, &[], "")
         };
         let id = order.id();
-        assert_eq!(agents.answer(order.op()), Reply::Done);
+        assert_eq!(agents.answer(order.op()), Reply::Pushed(order.id()));
         let Reply::Transaction(Some(view)) = agents.answer(Op::Transaction(id)) else {
             panic!("{text:?} is gone");
         };

@@ -50,7 +50,12 @@ fn scripts_that_a_server_has_forgotten_are_given_to_it_again() {
     // What is asked for together is done as well.
     forget();
     let pushes = (2..300).map(|it| push(it, &["c"], "x").op());
-    assert!(agents.answers(pushes).iter().all(|it| *it == Reply::Done));
+    assert!(
+        agents
+            .answers(pushes)
+            .iter()
+            .all(|it| matches!(it, Reply::Pushed(_)))
+    );
     assert_eq!(payloads(&agents.answer(pop("c"))).len(), 298);
 }
 
@@ -61,7 +66,7 @@ fn a_full_server_takes_nothing_in_and_lets_everything_out() {
         let bench = std::rc::Rc::clone(&agents.bench);
         for number in 1..=3 {
             let order = push(number, &["a", "b", "c"], &number.to_string());
-            assert_eq!(agents.answer(order.op()), Reply::Done);
+            assert_eq!(agents.answer(order.op()), Reply::Pushed(order.id()));
         }
         for server in bench.servers() {
             server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
@@ -111,7 +116,7 @@ fn a_push_that_one_of_its_servers_refuses_is_taken_back() {
     for name in names {
         assert!(payloads(&agents.answer(pop(name))).is_empty());
     }
-    assert_eq!(agents.answer(order.op()), Reply::Done);
+    assert_eq!(agents.answer(order.op()), Reply::Pushed(order.id()));
     for name in names {
         assert_eq!(payloads(&agents.answer(pop(name))), [b"1"]);
     }

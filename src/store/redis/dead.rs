@@ -1,0 +1,266 @@
+//! Dead letters: messages that were handed out too often without an ack.
+//!
+//! A queue's server says of each hand-out whether it is the message's last, and so does the mark in its record:
+//! `Blocked` until the lease lapses and `Dead` after that. What becomes of a dead letter by our doing is noted by the
+//! lease that it died of.
+
+use bytes::Bytes;
+use tracing::warn;
+
+use super::{
+    client::{Client, Result},
+    connection::Fault,
+    keys,
+    reader::{Reader, expand_counts},
+    record::Mark,
+    shard::{POP_MAX, QueueKey, Shard, joined},
+};
+use crate::{
+    mailbox::{
+        DeadLetter, DeadLetters, DeadSelection, LeaseId, Priority, QueueName, Reply, TransactionId,
+    },
+    store::Deaths,
+};
+
+/// Dead letters that one call of a script moves, so that others get their turn in between.
+const SLICE: usize = 1000;
+
+/// What is done with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// Into their old places in the line.
+    Redrive,
+    /// Away.
+    Purge,
+}
+
+/// What became of some of them.
+struct Moved {
+    /// Dead letters that the queue still has.
+    left: usize,
+    /// Those that it has no more, each with the lease that it died of.
+    letters: Vec<(LeaseId, TransactionId)>,
+}
+
+impl Shard {
+    /// The first dead letters, in the order of the line.
+    async fn dead_letters(
+        &self,
+        key: &QueueKey,
+        count_max: usize,
+    ) -> std::result::Result<DeadLetters, Fault> {
+        let answer = self.burials.ask(&key.key, |arguments| {
+            arguments.text("dead");
+            let count_max = count_max.min(POP_MAX);
+            arguments.expect_ids(count_max);
+            arguments.number(count_max as u64);
+        });
+        read_letters(&answer.await?).ok_or(Fault::Nonsense)
+    }
+
+    /// Moves those that are named, or so many of the first.
+    async fn move_dead(
+        &self,
+        key: &QueueKey,
+        which: Move,
+        ids: &[TransactionId],
+        count_max: usize,
+    ) -> std::result::Result<Moved, Fault> {
+        let name = match which {
+            Move::Redrive => "redrive",
+            Move::Purge => "purge",
+        };
+        let answer = self.burials.ask(&key.key, |arguments| {
+            arguments.text(name);
+            arguments.expect_ids(ids.len().max(count_max));
+            arguments.text(&joined(ids));
+            arguments.number(count_max as u64);
+        });
+        read_moved(&answer.await?).ok_or(Fault::Nonsense)
+    }
+}
+
+impl Client {
+    pub(super) async fn dead_letters(
+        &self,
+        queue: &QueueName,
+        count_max: usize,
+    ) -> Result<DeadLetters> {
+        let queue = QueueKey::of(queue);
+        let shard = self.shard_of(&queue);
+        Ok(shard.dead_letters(&queue, count_max).await?)
+    }
+
+    /// Moves dead letters, a slice at a time. To do so again would be to move others, so a call that fails is not
+    /// repeated.
+    pub(super) async fn move_dead(&self, selection: &DeadSelection, which: Move) -> Result<Reply> {
+        let queue = QueueKey::of(&selection.queue);
+        let (mut moved, mut left) = (0, 0);
+        if let Some(ids) = &selection.transactions {
+            let ids = ids.get(..selection.count_max).unwrap_or(ids);
+            // Without any, it is asked how many there are.
+            let none = ids.is_empty().then_some(&[][..]);
+            for slice in ids.chunks(SLICE).chain(none) {
+                let step = self.move_slice(&queue, which, slice, 0).await?;
+                moved += step.letters.len();
+                left = step.left;
+            }
+            return Ok(Reply::Moved { moved, left });
+        }
+        loop {
+            let count_max = SLICE.min(selection.count_max.saturating_sub(moved));
+            let step = self.move_slice(&queue, which, &[], count_max).await?;
+            moved += step.letters.len();
+            left = step.left;
+            // Each call takes some away as long as there are any: those that are over, if none else.
+            if left == 0 || moved >= selection.count_max {
+                return Ok(Reply::Moved { moved, left });
+            }
+        }
+    }
+
+    /// Moves some of them and notes it in their records.
+    async fn move_slice(
+        &self,
+        queue: &QueueKey,
+        which: Move,
+        ids: &[TransactionId],
+        count_max: usize,
+    ) -> Result<Moved> {
+        let shard = self.shard_of(queue);
+        let moved = shard.move_dead(queue, which, ids, count_max).await?;
+        let notes: Vec<_> = moved
+            .letters
+            .iter()
+            .map(|&(lease, id)| {
+                let mark = match which {
+                    Move::Redrive => Mark::Pending(lease),
+                    Move::Purge => Mark::Purged,
+                };
+                self.records_of(id).mark(id, &queue.tag, mark)
+            })
+            .collect();
+        for note in notes {
+            // Where it cannot be noted it is done all the same; only who looks at the transaction does not see it.
+            let _ = note.await;
+        }
+        Ok(moved)
+    }
+}
+
+/// Tells of those who died in a call: of each queue `<tag> <number of ids> <deliveries> <ids>`.
+pub(super) fn tell_of_deaths(news: &Bytes, deaths: &Deaths) {
+    let mut reader = Reader::new(news);
+    while !reader.is_empty() {
+        let Some((queue, died)) = read_deaths(&mut reader) else {
+            warn!("deaths that make no sense");
+            return;
+        };
+        for (id, deliveries) in died {
+            deaths.note(&queue, id, deliveries);
+        }
+    }
+}
+
+fn read_deaths(reader: &mut Reader<'_>) -> Option<(QueueName, Vec<(TransactionId, u32)>)> {
+    let queue = keys::queue_of_tag(reader.word()?)?;
+    let count = usize::try_from(reader.number()?).ok()?;
+    let counts = reader.word()?;
+    let ids = reader.ids(count)?;
+    let counts = expand_counts(counts, count)?;
+    let counts = counts.into_iter().map(i32::unsigned_abs);
+    Some((queue, ids.into_iter().zip(counts).collect()))
+}
+
+/// Reads `<size> <number of high priority> <deliveries> <ids>`.
+fn read_letters(reply: &Bytes) -> Option<DeadLetters> {
+    let mut reader = Reader::new(reply);
+    let size = usize::try_from(reader.number()?).ok()?;
+    let high_count = usize::try_from(reader.number()?).ok()?;
+    let counts = reader.word()?;
+    let ids = reader.all_ids()?;
+    let counts = expand_counts(counts, ids.len())?;
+    let letter = |(at, (id, count)): (usize, (TransactionId, i32))| DeadLetter {
+        id,
+        priority: if at < high_count {
+            Priority::High
+        } else {
+            Priority::Low
+        },
+        deliveries: count.unsigned_abs(),
+    };
+    Some(DeadLetters {
+        size,
+        letters: ids
+            .into_iter()
+            .zip(counts)
+            .enumerate()
+            .map(letter)
+            .collect(),
+    })
+}
+
+/// Reads how many are left, and `<lease> <id>` of each that was moved.
+fn read_moved(reply: &Bytes) -> Option<Moved> {
+    let mut reader = Reader::new(reply);
+    let left = usize::try_from(reader.number()?).ok()?;
+    let mut letters = Vec::new();
+    while !reader.is_empty() {
+        let lease = LeaseId(reader.number()?);
+        letters.extend(reader.ids(1)?.into_iter().map(|id| (lease, id)));
+    }
+    Some(Moved { left, letters })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 2] = [
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3302",
+    ];
+
+    #[test]
+    fn answers_are_read_and_nonsense_is_none() {
+        let [one, two] = IDS.map(|id| TransactionId::parse(id).unwrap());
+        let joined = IDS.concat();
+        let letters = read_letters(&format!("9 1 3,7 {joined}").into()).unwrap();
+        let letter = |id, priority, deliveries| DeadLetter {
+            id,
+            priority,
+            deliveries,
+        };
+        assert_eq!(letters.size, 9);
+        let expected = [
+            letter(one, Priority::High, 3),
+            letter(two, Priority::Low, 7),
+        ];
+        assert_eq!(letters.letters, expected);
+        assert_eq!(read_letters(&"0 0  ".into()), Some(DeadLetters::default()));
+        let moved = read_moved(&format!("4 1025 {}2051 {}", IDS[0], IDS[1]).into()).unwrap();
+        assert_eq!(moved.left, 4);
+        assert_eq!(moved.letters, [(LeaseId(1025), one), (LeaseId(2051), two)]);
+        let news = Bytes::from(format!("p-/a 2 5 {joined}s+t/b 1 1 {}", IDS[0]));
+        let mut reader = Reader::new(&news);
+        let (queue, died) = read_deaths(&mut reader).unwrap();
+        assert_eq!((queue.id(), &died[..]), ("a", &[(one, 5), (two, 5)][..]));
+        let (queue, died) = read_deaths(&mut reader).unwrap();
+        assert_eq!((queue.id(), &died[..]), ("b", &[(one, 1)][..]));
+        assert!(reader.is_empty());
+        for nonsense in ["", "x", "1 x", "1 1 1 x", "1 1 2", "18446744073709551616 "] {
+            let answer = Bytes::from_static(nonsense.as_bytes());
+            assert_eq!(read_letters(&answer), None, "{nonsense}");
+            assert_eq!(read_deaths(&mut Reader::new(&answer)), None, "{nonsense}");
+        }
+        for nonsense in ["", "x", "1 x", "1 1 x", "1 3f2504e0"] {
+            let answer = Bytes::from_static(nonsense.as_bytes());
+            assert!(read_moved(&answer).is_none(), "{nonsense}");
+        }
+        // Whoever asked is not troubled by it.
+        let deaths = Deaths::default();
+        tell_of_deaths(&Bytes::from_static(b"p-/a 99 1 x"), &deaths);
+        tell_of_deaths(&news, &deaths);
+        assert_eq!(deaths.count(), 3);
+    }
+}

@@ -1,0 +1,100 @@
+//! Hand-outs as servers tell of them: without contents.
+
+use bytes::Bytes;
+
+use super::reader::{Reader, expand_counts};
+use crate::mailbox::{LeaseId, TransactionId};
+
+/// Messages that are handed out together, or looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Handed {
+    pub(super) lease: LeaseId,
+    /// Of the payloads.
+    pub(super) bytes: usize,
+    pub(super) messages: Vec<Lent>,
+    /// The payload of the one message, if it came with it.
+    pub(super) payload: Option<Bytes>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lent {
+    pub(super) id: TransactionId,
+    /// How often it has been handed out, this time included; 0 where it is only looked at.
+    pub(super) deliveries: u32,
+    /// Whether it dies at the lapse of its lease.
+    pub(super) is_last: bool,
+}
+
+impl Lent {
+    /// One that is only looked at.
+    pub(super) fn seen(id: TransactionId) -> Self {
+        Self {
+            id,
+            deliveries: 0,
+            is_last: false,
+        }
+    }
+}
+
+impl Handed {
+    pub(super) fn ids(&self) -> Vec<TransactionId> {
+        self.messages.iter().map(|it| it.id).collect()
+    }
+
+    /// Reads `<lease> <bytes> <deliveries> <ids>`: so many, or all that follow.
+    pub(super) fn read(reader: &mut Reader<'_>, count: Option<usize>) -> Option<Self> {
+        let lease = LeaseId(reader.number()?);
+        let bytes = usize::try_from(reader.number()?).ok()?;
+        let counts = reader.word()?;
+        let ids = match count {
+            Some(count) => reader.ids(count)?,
+            None => reader.all_ids()?,
+        };
+        let counts = expand_counts(counts, ids.len())?;
+        let messages = ids.into_iter().zip(counts).map(|(id, count)| Lent {
+            id,
+            deliveries: count.unsigned_abs(),
+            is_last: count < 0,
+        });
+        Some(Self {
+            lease,
+            bytes,
+            messages: messages.collect(),
+            payload: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_has_its_count() {
+        let ids: Vec<TransactionId> = (1..=4)
+            .map(|number| TransactionId::from_random([number; 16]))
+            .collect();
+        let joined: String = ids.iter().map(ToString::to_string).collect();
+        let answer = Bytes::from(format!("1025 30 3,-5,1 {joined}"));
+        let handed = Handed::read(&mut Reader::new(&answer), None).unwrap();
+        assert_eq!((handed.lease, handed.bytes), (LeaseId(1025), 30));
+        let read = handed.messages.iter();
+        let read: Vec<_> = read.map(|it| (it.id, it.deliveries, it.is_last)).collect();
+        let expected = [(3, false), (5, true), (1, false), (1, false)];
+        let expected: Vec<_> = ids
+            .iter()
+            .zip(expected)
+            .map(|(&id, it)| (id, it.0, it.1))
+            .collect();
+        assert_eq!(read, expected);
+        for nonsense in ["1 2 ", "1 2  ", "1 2 x ", "1 2 1,1,1,1,1 ", "1 2 1, "] {
+            let answer = Bytes::from(format!("{nonsense}{joined}"));
+            assert_eq!(
+                Handed::read(&mut Reader::new(&answer), None),
+                None,
+                "{nonsense}"
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+-- What is done with dead letters.
+
+-- dead: most letters. Gives how many there are, how many of those that follow are of high priority, how often each was
+-- handed out, and the ids.
+function operations.dead(q)
+  local count_max = tonumber(argument())
+  open(q)
+  local ids, counts, high, from = {}, {}, 0, 0
+  while #ids < count_max do
+    local slice = call('ZRANGE', q .. ':x', text(from), text(from + SLICE - 1))
+    if #slice == 0 then
+      break
+    end
+    from = from + SLICE
+    for at, value in ipairs(call('HMGET', q, unpack(slice))) do
+      local expires_at, _, place, deliveries = read_message(value)
+      if not is_over(expires_at) and #ids < count_max then
+        ids[#ids + 1] = slice[at]
+        counts[#ids] = deliveries
+        high = high + (place < LOW and 1 or 0)
+      end
+    end
+  end
+  return table.concat({call('ZCARD', q .. ':x'), high, describe_counts(counts), table.concat(ids)}, ' ')
+end
+
+-- Reads which dead letters something is to be done with: ids, or nothing and how many of the first. `handle` gets a
+-- slice of them, and the values by their ids. Gives how many dead letters are left, and of those that it was done with
+-- lease and id.
+local function with_dead(q, handle)
+  local named, count = split_ids(argument()), tonumber(argument())
+  local head = open(q)
+  local ids = named
+  if #named == 0 and count > 0 then
+    ids = call('ZRANGE', q .. ':x', '0', text(count - 1))
+  end
+  local values = read_messages(q, ids)
+  local moved, over, told = {}, {}, {}
+  for _, id in ipairs(ids) do
+    local expires_at, _, _, _, lease, status = read_message(values[id])
+    if not told[id] and status == DEAD and not is_over(expires_at) then
+      moved[#moved + 1] = id
+      told[id] = text(lease)
+    elseif #named == 0 then
+      over[#over + 1] = id
+    end
+  end
+  -- They would be in the way of those that follow.
+  forget(q, over, false, true)
+  handle(head, moved, values)
+  local reply = {call('ZCARD', q .. ':x'), ' '}
+  for _, id in ipairs(moved) do
+    reply[#reply + 1] = told[id] .. ' '
+    reply[#reply + 1] = id
+  end
+  return table.concat(reply)
+end
+
+-- redrive: ids, how many. They are in the line again, at their old places and as if never handed out.
+function operations.redrive(q)
+  return with_dead(q, function(head, ids, values)
+    in_slices(ids, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
+    put_back(q, head, ids, values, DELIVERIES_COUNTED_MAX)
+    -- All of them are back before anybody is served, so the next taker gets them in order.
+    serve(q, head)
+  end)
+end
+
+-- purge: ids, how many. The queue is rid of them.
+function operations.purge(q)
+  return with_dead(q, function(head, ids)
+    forget(q, ids, false, true)
+    if head.d then
+      -- There may be nothing left to keep the queue for.
+      look_by(q, head, now)
+      seal(q, head)
+    end
+  end)
+end
