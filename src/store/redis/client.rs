@@ -121,10 +121,7 @@ impl Client {
                 bytes_max,
             } => return self.peek(number, &queue, count_max, bytes_max).await,
             Op::Transaction(id) => return self.show(number, id).await,
-            Op::Push(push) => {
-                let id = push.id;
-                self.push(*push).await.map(|()| Reply::Pushed(id))
-            }
+            Op::Push(push) => self.push(*push).await.map(Reply::Pushed),
             Op::Release {
                 queue,
                 lease,

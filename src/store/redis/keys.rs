@@ -2,20 +2,21 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | `pb:q:{<queue>}`, with `:l`, `:t`, `:w` behind it | a queue's messages, line, times, waiters |
+//! | `pb:q:{<queue>}`, with `:l`, `:x`, `:t`, `:w` behind it | a queue's messages, line, dead letters, times, waiters |
 //! | `pb:t:{<id>}` | a transaction's record |
 //! | `pb:g:{<group>}` | a group |
+//! | `pb:i:{<name of a push>}` | by what repeats of a push are known |
 //! | `pb:due`, `pb:workers` | of each queue server: when to look at which queue; who is there |
 //! | `pb:delayed`, `pb:delayed:n` | of each transaction server: what is held back |
 //! | `pb:w:<worker>` | a channel, not a key: what waiters of a worker get |
 //!
-//! All keys of a queue have its name as their hash tag, a record has its id, a group its name; the tag's CRC16 is the
-//! slot, as in Redis Cluster, and the slots are spread evenly over the servers of the configuration.
+//! All keys of a queue have its name as their hash tag, a record has its id, a group and a push their names; the tag's
+//! CRC16 is the slot, as in Redis Cluster, and the slots are spread evenly over the servers of the configuration.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use redis_protocol::redis_keyslot;
 
-use crate::mailbox::{GroupName, QueueName, Realm, Tenant, TransactionId};
+use crate::mailbox::{GroupName, IdempotencyKey, QueueName, Realm, Tenant, TransactionId};
 
 /// Who is there, on each queue server.
 pub(super) const WORKERS: &str = "pb:workers";
@@ -34,15 +35,15 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'{').add(b'}').add(b'/').add
 
 /// A queue's name as a hash tag: realm, tenant and id so joined that no two names meet.
 pub(super) fn queue_tag(name: &QueueName) -> String {
-    let realm = match name.realm() {
+    tag(name.realm(), name.tenant(), name.id())
+}
+
+fn tag(realm: Realm, tenant: &Tenant, text: &str) -> String {
+    let realm = match realm {
         Realm::Plain => 'p',
         Realm::Secured => 's',
     };
-    format!(
-        "{realm}{}/{}",
-        tenant_tag(name.tenant()),
-        escaped(name.id())
-    )
+    format!("{realm}{}/{}", tenant_tag(tenant), escaped(text))
 }
 
 /// The queue of a tag.
@@ -78,6 +79,11 @@ pub(super) fn group_key(name: &GroupName) -> String {
         tenant_tag(&name.tenant),
         escaped(&name.name)
     )
+}
+
+/// The key by which repeats of a push are known.
+pub(super) fn idempotency_key(key: &IdempotencyKey) -> String {
+    format!("pb:i:{{{}}}", tag(key.realm, &key.tenant, &key.text))
 }
 
 /// The channel of a worker.
@@ -153,7 +159,7 @@ mod tests {
             let key = queue_key(&tag);
             assert!(tag.is_ascii() && !tag.contains(['{', '}', ' ']));
             let slot = redis_keyslot(tag.as_bytes());
-            for part in ["", ":l", ":t", ":w"] {
+            for part in ["", ":l", ":x", ":t", ":w"] {
                 assert_eq!(redis_keyslot(format!("{key}{part}").as_bytes()), slot);
             }
         }

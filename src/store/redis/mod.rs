@@ -6,7 +6,7 @@
 //! tasks of one turn ask of a server's queues goes there in one call of a script.
 //!
 //! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
-//! `settle`, `dead`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
+//! `settle`, `dead`, `once`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
 //! `scripts` (what runs inside the servers), `keys`, `record`, `connection`.
 
 mod amend;
@@ -21,6 +21,7 @@ mod handed;
 mod keys;
 mod letter;
 mod look;
+mod once;
 mod push;
 mod reader;
 mod record;

@@ -28,9 +28,56 @@ const CARRIED_BYTES_MAX: usize = 1 << 10;
 const UNDO_ATTEMPTS: u32 = 300;
 const UNDO_PAUSE: Duration = Duration::from_secs(1);
 
+/// Why a push was not done.
+pub(super) struct NotPushed {
+    pub(super) refusal: Refusal,
+    pub(super) left: Left,
+}
+
+/// What a push that was not done leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    /// Some of it may be there, and is there for nothing else.
+    Part,
+    /// What had been there before, and some more of it.
+    Earlier,
+}
+
+impl NotPushed {
+    fn leaving<T: Into<Refusal>>(left: Left) -> impl Fn(T) -> Self {
+        move |reason| Self {
+            refusal: reason.into(),
+            left,
+        }
+    }
+}
+
 impl Client {
-    pub(super) async fn push(self: &Rc<Self>, push: Push) -> Result<()> {
-        let queues: Vec<QueueKey> = self.destinations(&push).await?;
+    /// Pushes; gives the id of the transaction.
+    pub(super) async fn push(self: &Rc<Self>, mut push: Push) -> Result<TransactionId> {
+        if let Some(idempotency) = push.idempotency.take() {
+            return Box::pin(self.push_once(push, &idempotency)).await;
+        }
+        match self.try_push(&push, false).await {
+            Ok(()) => Ok(push.id),
+            Err(failed) => {
+                if failed.left == Left::Part {
+                    self.undo(push.id);
+                }
+                Err(failed.refusal)
+            }
+        }
+    }
+
+    /// Pushes; what is left of it if that fails stays. `is_repeat`: somebody else may be pushing the same.
+    pub(super) async fn try_push(
+        self: &Rc<Self>,
+        push: &Push,
+        is_repeat: bool,
+    ) -> std::result::Result<(), NotPushed> {
+        let queues = self.destinations(push).await;
+        let queues = queues.map_err(NotPushed::leaving(Left::Nothing))?;
         let records = self.records_of(push.id);
         let now = records.clock.now();
         let starts_at = now.plus(push.delay);
@@ -53,7 +100,7 @@ impl Client {
             priority: push.priority,
             expires_at,
             payload_bytes: push.record.payload.len(),
-            is_repeat: false,
+            is_repeat,
             payload: Some(&push.record.payload[..]).filter(|it| it.len() <= CARRIED_BYTES_MAX),
         };
         let together = match &queues[..] {
@@ -67,22 +114,24 @@ impl Client {
             }
             None => records.create(&creation).await,
         };
-        let sent = match created {
+        match created {
             Ok(true) if is_delayed => {
                 self.look_for_delayed(push.id, starts_at);
-                return Ok(());
+                Ok(())
             }
-            Ok(true) if together.is_some() => return Ok(()),
-            Ok(true) => self.send(letter, &queues).await,
+            Ok(true) if together.is_some() => Ok(()),
+            Ok(true) => {
+                let sent = self.send(letter, &queues).await;
+                sent.map_err(NotPushed::leaving(Left::Part))
+            }
             // A repeat of a push that has been taken in, wholly or in part.
-            Ok(false) => return self.finish_push(push.id).await,
-            Err(fault) if fault.is_harmless() => return Err(fault.into()),
-            Err(fault) => Err(fault),
-        };
-        if sent.is_err() {
-            self.undo(push.id);
+            Ok(false) => {
+                let finished = self.finish_push(push.id).await;
+                finished.map_err(NotPushed::leaving(Left::Earlier))
+            }
+            Err(fault) if fault.is_harmless() => Err(NotPushed::leaving(Left::Nothing)(fault)),
+            Err(fault) => Err(NotPushed::leaving(Left::Part)(fault)),
         }
-        sent.map_err(Refusal::from)
     }
 
     /// Whether a transaction's record is on the server of a queue, so that one step does for both.

@@ -36,6 +36,10 @@ pub(super) struct Records {
     pub(super) clock: Rc<Clock>,
     creates: Rc<Batcher>,
     marks: Rc<Batcher>,
+    /// Pushes whose producer names them, when they begin.
+    pub(super) onces: Rc<Batcher>,
+    /// And when they end.
+    pub(super) outcomes: Rc<Batcher>,
     update: Rc<Script>,
     claim: Rc<Script>,
     group: Rc<Script>,
@@ -46,6 +50,8 @@ pub(super) struct Records {
 pub(super) struct Scripts {
     create: Rc<Script>,
     mark: Rc<Script>,
+    once: Rc<Script>,
+    outcome: Rc<Script>,
     update: Rc<Script>,
     claim: Rc<Script>,
     group: Rc<Script>,
@@ -56,6 +62,8 @@ impl Scripts {
         Self {
             create: Script::create().into(),
             mark: Script::mark().into(),
+            once: Script::once().into(),
+            outcome: Script::outcome().into(),
             update: Script::update().into(),
             claim: Script::claim().into(),
             group: Script::group().into(),
@@ -66,6 +74,8 @@ impl Scripts {
         [
             &self.create,
             &self.mark,
+            &self.once,
+            &self.outcome,
             &self.update,
             &self.claim,
             &self.group,
@@ -166,6 +176,8 @@ impl Records {
         Self {
             creates: batcher(scripts.create),
             marks: batcher(scripts.mark),
+            onces: batcher(scripts.once),
+            outcomes: batcher(scripts.outcome),
             update: scripts.update,
             claim: scripts.claim,
             group: scripts.group,
@@ -446,7 +458,8 @@ impl Records {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.creates.is_idle() && self.marks.is_idle() && self.connection.in_flight() == 0
+        let batchers = [&self.creates, &self.marks, &self.onces, &self.outcomes];
+        batchers.iter().all(|it| it.is_idle()) && self.connection.in_flight() == 0
     }
 }
 

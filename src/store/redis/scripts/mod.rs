@@ -78,6 +78,16 @@ impl Script {
         Self::new(together!("time.lua", "mark.lua"), true)
     }
 
+    /// Claims keys of pushes.
+    pub(super) fn once() -> Self {
+        Self::new(together!("time.lua", "once.lua"), false)
+    }
+
+    /// Notes what became of pushes with keys.
+    pub(super) fn outcome() -> Self {
+        Self::new(together!("time.lua", "outcome.lua"), true)
+    }
+
     /// Changes a record.
     pub(super) fn update() -> Self {
         Self::new(together!("time.lua", "update.lua"), false)

@@ -6,6 +6,7 @@ mod crowd;
 mod dead;
 mod histories;
 mod names;
+mod once;
 mod order;
 mod refusals;
 mod server;
