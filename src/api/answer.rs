@@ -2,7 +2,9 @@
 
 use super::{
     ack::AckAnswer,
-    bad_request, groups,
+    bad_request,
+    dead_letters::{self, DeadLettersAnswer},
+    groups,
     json::Object,
     pop::handed_out,
     queues::QueueAnswer,
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     http::{Response, Status},
-    mailbox::Reply,
+    mailbox::{LeaseKind, Reply},
 };
 
 /// How the reply to an operation is to be rendered. Small, since it lives as long as the operation is under way.
@@ -28,8 +30,11 @@ pub(super) enum Kind {
     Deleted,
     Transaction(Box<TransactionAnswer>),
     States(StateFilter),
-    Messages,
+    Messages(LeaseKind),
     Acked(Box<AckAnswer>),
+    DeadLetters(Box<DeadLettersAnswer>),
+    /// With the word for what was done.
+    Moved(&'static str),
     Queue(Box<QueueAnswer>),
     GroupStored,
     Group(Box<str>),
@@ -49,8 +54,12 @@ impl Answer {
             }
             (Kind::Transaction(answer), Reply::Transaction(view)) => answer.render(view.as_ref()),
             (Kind::States(filter), Reply::States(found)) => states::response(filter, &found),
-            (Kind::Messages, Reply::Messages(handout)) => handed_out(&handout),
+            (Kind::Messages(kind), Reply::Messages(handout)) => handed_out(kind, &handout),
             (Kind::Acked(answer), Reply::Acked(found)) => answer.render(&found),
+            (Kind::DeadLetters(answer), Reply::DeadLetters(dead)) => answer.render(&dead),
+            (Kind::Moved(done), Reply::Moved { moved, left }) => {
+                dead_letters::moved(done, moved, left)
+            }
             (Kind::Queue(answer), Reply::Queue(info)) => answer.render(&info),
             (Kind::GroupStored, Reply::Done) => groups::done("group stored"),
             (Kind::Group(name), Reply::Group(members)) => groups::members(&name, &members),

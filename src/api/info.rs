@@ -32,6 +32,7 @@ pub(super) fn home(asked: &Asked<'_>) -> Action {
         Object::begin_ok(&mut body)
             .string("name", env!("CARGO_PKG_NAME"))
             .string("version", env!("CARGO_PKG_VERSION"))
+            .number("deadLetters", asked.settings.deaths.count())
             .end();
         Response::json(Status::OK, body)
     };

@@ -51,8 +51,8 @@ impl<'a> Object<'a> {
     }
 
     /// A field with a whole number.
-    pub(super) fn number(&mut self, name: &str, value: usize) -> &mut Self {
-        write_display(value, self.field(name));
+    pub(super) fn number(&mut self, name: &str, value: impl Number) -> &mut Self {
+        write_number(value, self.field(name));
         self
     }
 
@@ -102,6 +102,18 @@ pub(super) fn write_plain_string(value: impl Display, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Writes a whole number.
+pub(super) fn write_number(value: impl Number, out: &mut Vec<u8>) {
+    write_display(value, out);
+}
+
+/// What JSON has as a whole number.
+pub(super) trait Number: Display {}
+
+impl Number for u32 {}
+impl Number for u64 {}
+impl Number for usize {}
+
 fn write_display(value: impl Display, out: &mut Vec<u8>) {
     struct Appender<'a>(&'a mut Vec<u8>);
     impl std::fmt::Write for Appender<'_> {
@@ -124,7 +136,7 @@ mod tests {
         let mut object = Object::begin_ok(&mut out);
         object
             .string("s\"", "a\nb")
-            .number("n", 5)
+            .number("n", 5_usize)
             .plain_string("p", 7);
         object.list("l", [1, 2], write_plain_string);
         object.list("e", [0; 0], write_plain_string);

@@ -4,11 +4,14 @@
 //! - [`handle`]: a request becomes an [`Action`], mostly one [`Op`] with the [`Answer`] that renders its reply.
 //! - `route`: which resource a path names, and what may be done with it.
 //! - `parameters`: what a request says besides its path, in its body and its query.
-//! - `transactions`, `states`, `queues`, `pop`, `ack`, `subscribe`, `groups`, `info`: the resources.
+//! - `transactions`, `states`, `queues`, `pop`, `ack`, `subscribe`, `dead_letters`, `groups`, `info`: the resources.
+//! - `idempotency`: by what a repeat of a push is known.
 
 mod ack;
 mod answer;
+mod dead_letters;
 mod groups;
+mod idempotency;
 mod info;
 mod json;
 mod links;
@@ -36,7 +39,7 @@ use crate::{
     config::Limits,
     http::{Method, Request, Response, Status},
     mailbox::{Op, Pop, Realm, TransactionId},
-    store::Health,
+    store::{Deaths, Health},
 };
 use parameters::Parameters;
 use route::{QueueDeed, Resource, Route};
@@ -47,15 +50,18 @@ pub struct Settings {
     limits: Limits,
     realm: Realm,
     health: Arc<Health>,
+    deaths: Arc<Deaths>,
 }
 
 impl Settings {
-    /// `limits` say what clients may ask for, `realm` which queues they reach, `health` how the store is.
-    pub fn new(limits: &Limits, realm: Realm, health: Arc<Health>) -> Self {
+    /// `limits` say what clients may ask for, `realm` which queues they reach, `health` how the store is, `deaths` how
+    /// many messages have become dead letters.
+    pub fn new(limits: &Limits, realm: Realm, health: Arc<Health>, deaths: Arc<Deaths>) -> Self {
         Self {
             limits: limits.clone(),
             realm,
             health,
+            deaths,
         }
     }
 }
@@ -129,6 +135,9 @@ fn act(
             QueueDeed::Peek => Ok(pop::peek(&asked, id)),
             QueueDeed::Ack => ack::ack(&asked, id),
         },
+        (Resource::DeadLetters(id), Method::Delete) => dead_letters::purge(&asked, id),
+        (Resource::DeadLetters(id), _) => Ok(dead_letters::show(&asked, id)),
+        (Resource::Redrive(id), _) => dead_letters::redrive(&asked, id),
         (Resource::Groups, _) => groups::store(&asked),
         (Resource::Group(name), Method::Put) => groups::change(&asked, name),
         (Resource::Group(name), Method::Delete) => Ok(groups::remove(&asked, name)),

@@ -5,15 +5,16 @@ use std::time::Duration;
 use super::{
     Action, Answer, Asked,
     answer::Kind,
-    json::{Object, write_plain_string},
+    json::{Object, write_number, write_plain_string},
 };
 use crate::{
     http::{Response, Status, write_json_string},
     mailbox::{Handout, LeaseKind, Message, Op, Pop, Reply},
 };
 
-/// Bytes of an answer per message besides its payload: two pairs of quotes and commas, and the id.
-const BYTES_AROUND_PAYLOAD: usize = 42;
+/// Bytes of an answer per message besides its payload: two pairs of quotes and commas, the id, and how often it was
+/// delivered.
+const BYTES_AROUND_PAYLOAD: usize = 44;
 
 /// `POST /queue/<id>/pop` and `…/poprel`
 pub(super) fn pop(asked: &Asked<'_>, id: &str, kind: LeaseKind) -> Result<Action, Response> {
@@ -39,7 +40,8 @@ pub(super) fn peek(asked: &Asked<'_>, id: &str) -> Action {
         count_max: count_max(asked),
         bytes_max: asked.settings.limits.max_answer.bytes(),
     };
-    Action::Ask(op, Answer(Kind::Messages))
+    // Looked at, they are shown as by a plain pop.
+    Action::Ask(op, Answer(Kind::Messages(LeaseKind::Delivery)))
 }
 
 /// How long messages are lent: to be written, or to be acked.
@@ -55,7 +57,8 @@ pub(super) fn lease(asked: &Asked<'_>, kind: LeaseKind) -> Duration {
     }
 }
 
-fn count_max(asked: &Asked<'_>) -> usize {
+/// How many messages at most.
+pub(super) fn count_max(asked: &Asked<'_>) -> usize {
     let limits = &asked.settings.limits;
     asked
         .parameters
@@ -63,30 +66,37 @@ fn count_max(asked: &Asked<'_>) -> usize {
 }
 
 /// Renders the reply to a pop: the messages it got, or none if none came in time.
-pub fn messages(reply: Reply) -> Response {
-    Answer(Kind::Messages).render(reply)
+pub fn messages(kind: LeaseKind, reply: Reply) -> Response {
+    Answer(Kind::Messages(kind)).render(reply)
 }
 
 /// The answer with messages.
-pub(super) fn handed_out(handout: &Handout) -> Response {
+pub(super) fn handed_out(kind: LeaseKind, handout: &Handout) -> Response {
     let mut body = Vec::new();
-    write_messages(&handout.messages, &mut body);
+    write_messages(kind, &handout.messages, &mut body);
     Response::json(Status::OK, body)
 }
 
-/// `{"ok":true,"data":["p1",…],"transactions":["id1",…]}`
-pub(super) fn write_messages(messages: &[Message], out: &mut Vec<u8>) {
+/// `{"ok":true,"data":["p1",…],"transactions":["id1",…]}`, and of messages that are to be acked, which may come again,
+/// `"deliveries":[1,…]`. Old clients know the others to the byte.
+pub(super) fn write_messages(kind: LeaseKind, messages: &[Message], out: &mut Vec<u8>) {
     let bytes: usize = messages
         .iter()
         .map(|message| message.payload.len() + BYTES_AROUND_PAYLOAD)
         .sum();
     out.reserve(bytes + BYTES_AROUND_PAYLOAD);
-    Object::begin_ok(out)
+    let mut object = Object::begin_ok(out);
+    object
         .list("data", messages, |message, out| {
             write_json_string(&String::from_utf8_lossy(&message.payload), out);
         })
         .list("transactions", messages, |message, out| {
             write_plain_string(message.id.write_to(&mut [0; 36]), out);
-        })
-        .end();
+        });
+    if kind == LeaseKind::Reliable {
+        object.list("deliveries", messages, |message, out| {
+            write_number(message.deliveries, out);
+        });
+    }
+    object.end();
 }

@@ -61,7 +61,12 @@ fn json(links: &Links, info: &QueueInfo) -> Vec<u8> {
     }
     object
         .boolean("blocked", info.blocked)
-        .number("size", info.size)
+        .number("size", info.size);
+    // Only where there are some: old clients know the rest to the byte.
+    if info.dead > 0 {
+        object.number("dead", info.dead);
+    }
+    object
         .list("high", &info.high, listed)
         .list("low", &info.low, listed)
         .end();

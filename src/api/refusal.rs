@@ -12,7 +12,8 @@ const RETRY_AFTER: &str = "1";
 /// Renders a refusal, of whatever operation.
 pub fn refused(refusal: &Refusal) -> Response {
     match refusal {
-        Refusal::TooManyQueues(_) | Refusal::OtherPush => bad_request(refusal),
+        Refusal::TooManyQueues(_) => bad_request(refusal),
+        Refusal::OtherPush => Response::errors(Status::UNPROCESSABLE, [refusal.to_string()]),
         Refusal::Full(_) | Refusal::Unavailable(_) => {
             Response::errors(Status::UNAVAILABLE, [refusal.to_string()])
                 .with_header("Retry-After", RETRY_AFTER)

@@ -37,6 +37,10 @@ pub(super) enum Resource<'a> {
     Queue(&'a str),
     /// `/queue/<id>/<deed>`
     QueueDeed(&'a str, QueueDeed),
+    /// `/queue/<id>/dead`
+    DeadLetters(&'a str),
+    /// `/queue/<id>/dead/redrive`
+    Redrive(&'a str),
     /// `/group`
     Groups,
     /// `/group/<name>`
@@ -126,6 +130,14 @@ impl<'a> Resource<'a> {
                 })
             }
             [queue, id] if is(queue, "queue") => Some(Self::Queue(id)),
+            [queue, id, dead] if is(queue, "queue") && is(dead, "dead") => {
+                Some(Self::DeadLetters(id))
+            }
+            [queue, id, dead, redrive]
+                if is(queue, "queue") && is(dead, "dead") && is(redrive, "redrive") =>
+            {
+                Some(Self::Redrive(id))
+            }
             [queue, id, deed] if is(queue, "queue") => {
                 Some(Self::QueueDeed(id, QueueDeed::find(deed)?))
             }
@@ -142,7 +154,10 @@ impl<'a> Resource<'a> {
             | Self::States { .. }
             | Self::Queue(_)
             | Self::QueueDeed(_, QueueDeed::Peek) => &[Method::Get],
-            Self::Transactions | Self::QueueDeed(..) | Self::Groups => &[Method::Post],
+            Self::DeadLetters(_) => &[Method::Get, Method::Delete],
+            Self::Transactions | Self::QueueDeed(..) | Self::Redrive(_) | Self::Groups => {
+                &[Method::Post]
+            }
             Self::Transaction(_) | Self::Group(_) => &[Method::Get, Method::Put, Method::Delete],
         }
     }
@@ -151,6 +166,7 @@ impl<'a> Resource<'a> {
     pub(super) fn allow(self) -> &'static str {
         match self.methods() {
             [Method::Get] => "GET, HEAD",
+            [Method::Get, Method::Delete] => "GET, HEAD, DELETE",
             [Method::Post] => "POST",
             _ => "GET, HEAD, PUT, DELETE",
         }
@@ -159,7 +175,11 @@ impl<'a> Resource<'a> {
     /// The name of a queue or group.
     fn name(self) -> Option<&'a str> {
         match self {
-            Self::Queue(id) | Self::QueueDeed(id, _) | Self::Group(id) => Some(id),
+            Self::Queue(id)
+            | Self::QueueDeed(id, _)
+            | Self::DeadLetters(id)
+            | Self::Redrive(id)
+            | Self::Group(id) => Some(id),
             _ => None,
         }
     }
@@ -243,6 +263,8 @@ mod tests {
             ),
             ("queue q ack", Resource::QueueDeed("q", QueueDeed::Ack)),
             ("queue q peek", Resource::QueueDeed("q", QueueDeed::Peek)),
+            ("queue q dead", Resource::DeadLetters("q")),
+            ("queue q dead redrive", Resource::Redrive("q")),
             ("group", Resource::Groups),
             ("group g", Resource::Group("g")),
         ] {
@@ -270,6 +292,9 @@ mod tests {
             "queue _ pop",
             "queue q pop x",
             "queue q drop",
+            "queue q redrive",
+            "queue q dead purge",
+            "queue q dead redrive x",
             "trans _",
             "trans i states",
             "trans i state All x",

@@ -21,7 +21,7 @@ pub(super) fn subscribe(asked: &Asked<'_>, id: &str, kind: LeaseKind) -> Action 
     })
 }
 
-/// Appends the content of one chunk: `{"ok":true,"data":["p"],"transactions":["id"]}`.
-pub fn write_message(message: &Message, out: &mut Vec<u8>) {
-    write_messages(std::slice::from_ref(message), out);
+/// Appends the content of one chunk: `{"ok":true,"data":["p"],"transactions":["id"]}`, as a pop of that kind has it.
+pub fn write_message(kind: LeaseKind, message: &Message, out: &mut Vec<u8>) {
+    write_messages(kind, std::slice::from_ref(message), out);
 }

@@ -3,7 +3,7 @@
 use super::{
     Action, Answer, Asked, Settings,
     answer::{Kind, does_not_exist, ok, ok_data},
-    bad_request, bad_requests,
+    bad_request, bad_requests, idempotency,
     json::Object,
     links::Links,
     negotiation::{page_response, wants_page},
@@ -37,15 +37,27 @@ pub(super) fn push(asked: &Asked<'_>, id: TransactionId) -> Result<Action, Respo
     };
     let delay = asked.parameters.text("delay");
     let fields = asked.parameters.fields();
+    let key = idempotency::key(asked.request);
     let push = validation::push(
         id,
         fields,
         delay.as_deref(),
         &origin,
         &terms(asked.settings),
-    )
-    .map_err(bad_requests)?;
-    Ok(Action::Ask(Op::Push(Box::new(push)), Answer(Kind::Pushed)))
+    );
+    match (push, key) {
+        (Ok(mut push), Ok(key)) => {
+            push.idempotency =
+                key.map(|text| Box::new(idempotency::idempotency(asked, origin, text)));
+            Ok(Action::Ask(Op::Push(Box::new(push)), Answer(Kind::Pushed)))
+        }
+        (push, key) => {
+            let faults = push.err().into_iter().flatten();
+            let faults = faults.map(|fault| fault.to_string());
+            let key_fault = key.err().map(|fault| fault.to_string());
+            Err(bad_requests(faults.chain(key_fault)))
+        }
+    }
 }
 
 /// `PUT /trans/<id>`

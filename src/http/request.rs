@@ -89,14 +89,18 @@ impl Request {
 
     /// All headers of that name, as [`header`](Self::header) finds the first.
     pub fn headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.raw_headers(name)
+            .filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All headers of that name, those that are not UTF-8 too: for one that must not be overlooked.
+    pub fn raw_headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let lines = self.head.split(|&byte| byte == b'\n').skip(1);
         lines.filter_map(move |line| {
             let (found, after) = line.split_at_checked(name.len())?;
             let value = after.strip_prefix(b":")?;
-            if !found.eq_ignore_ascii_case(name.as_bytes()) {
-                return None;
-            }
-            std::str::from_utf8(value.trim_ascii()).ok()
+            let is_found = found.eq_ignore_ascii_case(name.as_bytes());
+            is_found.then(|| value.trim_ascii())
         })
     }
 }

@@ -25,6 +25,8 @@ impl Status {
     pub const CONTENT_TOO_LARGE: Self = Self(413);
     /// 417: an `Expect` other than `100-continue`.
     pub const EXPECTATION_FAILED: Self = Self(417);
+    /// 422: understood, and contradicts what was asked before.
+    pub const UNPROCESSABLE: Self = Self(422);
     /// 429: this client has too much under way.
     pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// 431: the head is longer than the limit or has too many headers.
@@ -56,6 +58,7 @@ impl Status {
             408 => "Request Timeout",
             413 => "Content Too Large",
             417 => "Expectation Failed",
+            422 => "Unprocessable Content",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             500 => "Internal Server Error",

@@ -3,6 +3,7 @@
 //! Whatever comes from outside goes through `Page::text`, which escapes it; markup is only ever written in
 //! this room's own source. The pages only look: nothing is changed by them.
 
+mod dead_letters;
 mod escaped;
 mod home;
 mod page;
@@ -11,6 +12,7 @@ mod queue;
 mod style;
 mod transaction;
 
+pub use dead_letters::dead_letters_page;
 pub use home::home_page;
 pub use paths::Paths;
 pub use queue::queue_page;

@@ -42,6 +42,11 @@ impl Paths {
         format!("{}/queue/{}", self.prefix(), segment(id))
     }
 
+    /// Of a queue's dead letters.
+    pub fn dead_letters(&self, id: &str) -> String {
+        format!("{}/dead", self.queue(id))
+    }
+
     /// Of a transaction, by whatever somebody takes for its id.
     pub fn transaction(&self, id: &str) -> String {
         format!("{}/trans/{}", self.prefix(), segment(id))

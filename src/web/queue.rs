@@ -15,6 +15,11 @@ pub fn queue_page(paths: &Paths, id: &str, info: &QueueInfo) -> String {
         None => page.fact("Last pop", "none remembered"),
     };
     page.fact("A pop waits now", if info.blocked { "yes" } else { "no" });
+    if info.dead > 0 {
+        page.markup("<dt>Dead letters</dt><dd>")
+            .link(&paths.dead_letters(id), info.dead)
+            .markup("</dd>\n");
+    }
     page.markup("</dl>\n");
     line(&mut page, paths, "High priority", &info.high);
     line(&mut page, paths, "Low priority", &info.low);
@@ -53,14 +58,19 @@ mod tests {
             size: 3,
             high: vec![id],
             low: vec![],
-            dead: 0,
+            dead: 7,
         };
         let page = queue_page(&Paths::default(), "<q>", &info);
+        assert!(
+            page.contains("<dt>Dead letters</dt><dd><a href=\"/queue/%3Cq%3E/dead\">7</a></dd>")
+        );
         assert!(page.contains("<h1>Queue &lt;q&gt;</h1>"), "{page}");
         assert!(page.contains("<dt>Last pop</dt><dd>Thu, 01 Jan 1970 00:00:00 GMT</dd>"));
         assert!(page.contains(&format!("<li><a href=\"/trans/{id}\">{id}</a></li>")));
         assert!(page.contains("Only the first 1 are listed."));
         assert!(!page.contains("Low priority"));
         assert!(!page.contains("<q>"));
+        let page = queue_page(&Paths::default(), "q", &QueueInfo::default());
+        assert!(!page.contains("Dead letters"));
     }
 }

@@ -17,6 +17,17 @@ pub(super) struct Load {
     pub(super) contents: Vec<Charge>,
 }
 
+impl Load {
+    /// So many bytes of the answers have been sent. Whose they are is not known: of all it may have been a beginning.
+    pub(super) fn note_sent(&mut self, bytes: usize) {
+        if bytes > 0 {
+            for cargo in &mut self.cargo {
+                cargo.is_begun = true;
+            }
+        }
+    }
+}
+
 /// Messages on their way to a client. Dropped before they are delivered, they go back to their places.
 pub(super) struct Cargo {
     desk: Rc<Desk>,
@@ -24,6 +35,8 @@ pub(super) struct Cargo {
     lease: LeaseId,
     kind: LeaseKind,
     transactions: Vec<TransactionId>,
+    /// Whether the client may have got some of it.
+    is_begun: bool,
 }
 
 impl Cargo {
@@ -40,6 +53,7 @@ impl Cargo {
             lease: handout.lease,
             kind,
             transactions,
+            is_begun: false,
         }
     }
 
@@ -64,11 +78,16 @@ impl Drop for Cargo {
         let transactions = mem::take(&mut self.transactions);
         if !transactions.is_empty() {
             let (queue, lease) = (self.queue.clone(), self.lease);
+            let reason = if self.is_begun {
+                Return::Unfinished
+            } else {
+                Return::Unsent
+            };
             self.desk.follow_up(Op::Release {
                 queue,
                 lease,
                 transactions,
-                reason: Return::Unfinished,
+                reason,
             });
         }
     }

@@ -315,10 +315,13 @@ impl Connection {
                 // Dropping the cargo sends it back.
                 return Flow::Over;
             }
+            let length = out.len();
             match socket.send_from(&mut out) {
                 Ok(unsent) => self.unsent = unsent,
                 Err(_) => return Flow::Over,
             }
+            self.load
+                .note_sent(length.saturating_sub(self.unsent.len()));
             self.has_written = true;
             if out.capacity() > 4 * WRITE_BYTES {
                 // A rare large answer must not be paid for by every thread for ever.
@@ -355,6 +358,7 @@ impl Connection {
         if !self.unsent.is_empty() {
             let sent = socket.send(&self.unsent)?;
             self.unsent.advance(sent);
+            self.load.note_sent(sent);
         }
         Ok(self.unsent.is_empty())
     }

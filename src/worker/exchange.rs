@@ -189,7 +189,7 @@ impl Exchange {
                     let cargo = Cargo::new(&worker.desk, queue, popping.kind, handout);
                     load.cargo.push(cargo);
                 }
-                encode(&api::messages(arrival.reply), &frame, out)
+                encode(&api::messages(popping.kind, arrival.reply), &frame, out)
             }
             Stage::Subscribed(subscription) => {
                 let written = subscription.write(worker, bell, &frame, out, load);

@@ -92,6 +92,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             inbox: Arc::clone(inbox),
             gate: store.gate(),
             health: store.health(),
+            deaths: store.deaths(),
             shared: Arc::clone(&shared),
             limits: config.limits.clone(),
             access_log: config.log.access,

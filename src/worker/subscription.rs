@@ -152,7 +152,7 @@ impl Subscription {
                 let mut text = Vec::new();
                 for message in &handout.messages {
                     text.clear();
-                    api::write_message(message, &mut text);
+                    api::write_message(self.pop.kind, message, &mut text);
                     encode_chunk(frame.version, &[&text], out);
                 }
                 // The next are asked for once these are written: a slow client must not hold leases on what it cannot

@@ -20,7 +20,7 @@ use crate::{
     api, config, http,
     mailbox::Realm,
     runtime::{self, Bell, Timers, Watch},
-    store::{Gate, Health, Inbox},
+    store::{Deaths, Gate, Health, Inbox},
     vital::{self, Vital},
 };
 
@@ -67,6 +67,7 @@ pub(super) struct Start {
     pub(super) inbox: Arc<Inbox>,
     pub(super) gate: Gate,
     pub(super) health: Arc<Health>,
+    pub(super) deaths: Arc<Deaths>,
     pub(super) shared: Arc<Shared>,
     pub(super) limits: config::Limits,
     pub(super) access_log: bool,
@@ -130,7 +131,7 @@ async fn work(start: Start) -> io::Result<()> {
     });
     let worker = Rc::new(Worker {
         shared: start.shared,
-        settings: api::Settings::new(&limits, Realm::Plain, start.health),
+        settings: api::Settings::new(&limits, Realm::Plain, start.health, start.deaths),
         decoder_limits: http::Limits {
             head_bytes_max: limits.max_head.bytes(),
             body_bytes_max: limits.max_body.bytes(),

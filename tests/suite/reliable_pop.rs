@@ -7,14 +7,14 @@ use serde_json::json;
 use crate::support::{Popped, Queue, Settings, at_least, pause, post, shared, soon};
 
 #[test]
-fn a_reliable_pop_answers_as_a_pop_does() {
+fn a_reliable_pop_answers_as_a_pop_does_and_counts_deliveries() {
     let shared = shared();
     let mut client = shared.client();
     let q = Queue::fresh();
     let id = client.push(&q, "p1");
     client.call(&post(q.route("poprel"), &json!({}))).assert_is(
         200,
-        &format!(r#"{{"ok":true,"data":["p1"],"transactions":["{id}"]}}"#),
+        &format!(r#"{{"ok":true,"data":["p1"],"transactions":["{id}"],"deliveries":[1]}}"#),
     );
 }
 
@@ -28,7 +28,10 @@ fn an_empty_queue_answers_empty_lists_after_the_timeout() {
             Queue::fresh().route("poprel"),
             &json!({"timeout": 1}),
         ))
-        .assert_is(200, r#"{"ok":true,"data":[],"transactions":[]}"#);
+        .assert_is(
+            200,
+            r#"{"ok":true,"data":[],"transactions":[],"deliveries":[]}"#,
+        );
     at_least(started, Duration::from_secs(1));
 }
 
@@ -137,13 +140,45 @@ fn a_lapse_may_happen_again_and_again() {
     for payload in ["a", "b", "c"] {
         client.push(&q, payload);
     }
-    for _ in 0..3 {
-        assert_eq!(
-            client.poprel(&q, &json!({"timeoutACK": 0.3})).data,
-            ["a", "b", "c"]
-        );
+    for delivery in 1..=3 {
+        let popped = client.poprel(&q, &json!({"timeoutACK": 0.3}));
+        assert_eq!(popped.data, ["a", "b", "c"]);
+        assert_eq!(popped.deliveries, [delivery; 3]);
         client.await_pending(&q, &["a", "b", "c"]);
     }
+}
+
+#[test]
+fn a_client_that_left_before_it_was_answered_got_no_delivery() {
+    let shared = shared();
+    let mut client = shared.client();
+    for reset in [false, true] {
+        let q = Queue::fresh();
+        let mut waiting = shared.client();
+        waiting.send(&post(q.route("poprel"), &json!({"timeout": 60})));
+        client.await_blocked(&q, true);
+        waiting.leave(reset);
+        client.push(&q, "p");
+        client.await_pending(&q, &["p"]);
+        assert_eq!(client.poprel(&q, &json!({})).deliveries, [1]);
+    }
+}
+
+#[test]
+fn a_delivery_by_a_plain_pop_is_not_told_of() {
+    let shared = shared();
+    let mut client = shared.client();
+    let q = Queue::fresh();
+    let id = client.push(&q, "p");
+    client.poprel(&q, &json!({"timeoutACK": 0.3}));
+    client.await_pending(&q, &["p"]);
+    let expected = format!(r#"{{"ok":true,"data":["p"],"transactions":["{id}"]}}"#);
+    client
+        .call(&crate::support::get(q.route("peek")))
+        .assert_is(200, &expected);
+    client
+        .call(&post(q.route("pop"), &json!({})))
+        .assert_is(200, &expected);
 }
 
 #[test]

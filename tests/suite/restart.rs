@@ -446,3 +446,21 @@ fn tenants_stay_apart_after_a_restart() {
         },
     );
 }
+
+#[test]
+fn deliveries_are_counted_on_after_a_restart() {
+    let q = Queue::fresh();
+    across_every_restart(
+        |client| {
+            client.push(&q, "p");
+            client.poprel(&q, &json!({"timeoutACK": 0.2}));
+            client.await_pending(&q, &["p"]);
+            client.poprel(&q, &json!({"timeoutACK": 1}));
+        },
+        |client, ()| {
+            // Out at the restart, and back at the end of its lease.
+            client.await_pending(&q, &["p"]);
+            assert_eq!(client.poprel(&q, &json!({})).deliveries, [3]);
+        },
+    );
+}

@@ -175,13 +175,17 @@ fn a_lapse_returns_the_message_and_ends_the_reliable_stream() {
     let (mut stream, mut client) = (shared.client(), shared.client());
     let q = Queue::fresh();
     stream.subscribe(&q, "subscriberel", &json!({"timeoutACK": 1}));
-    client.push(&q, "p");
-    assert_eq!(stream.next_message().0, "p");
+    let id = client.push(&q, "p");
+    assert_eq!(
+        String::from_utf8(stream.receive_chunk().unwrap()).unwrap(),
+        format!(r#"{{"ok":true,"data":["p"],"transactions":["{id}"],"deliveries":[1]}}"#)
+    );
     match stream.try_receive_chunk(READ_TIMEOUT) {
         Ok(None) | Err(Broken::Closed { .. }) => {}
         other => panic!("expected the end of the stream, got {other:?}"),
     }
     client.await_pending(&q, &["p"]);
+    assert_eq!(client.poprel(&q, &json!({})).deliveries, [2]);
 }
 
 #[test]

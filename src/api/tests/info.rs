@@ -13,7 +13,8 @@ fn get(path: &str, accept: &str) -> Action {
 #[test]
 fn programs_get_json_and_people_a_page() {
     let version = env!("CARGO_PKG_VERSION");
-    let expected = format!(r#"{{"ok":true,"name":"popbox","version":"{version}"}}"#);
+    let expected =
+        format!(r#"{{"ok":true,"name":"popbox","version":"{version}","deadLetters":1}}"#);
     assert_eq!(answer("GET /", ""), (200, expected.clone()));
     assert_eq!(shown(&response(get("/org/o", "*/*"))), (200, expected));
     let page = response(get("/", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"));

@@ -1,7 +1,9 @@
 //! The room from the outside: bytes of a request in, an action and the bytes of its answer out.
 
 mod acks;
+mod dead_letters;
 mod groups;
+mod idempotency;
 mod info;
 mod parameters;
 mod pops;
@@ -11,14 +13,18 @@ mod routing;
 mod states;
 mod transactions;
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Action, Settings, handle, messages};
-use crate::store::Health;
+use crate::store::{Deaths, Health};
 use crate::{
     config::{self, Size},
     http::{Decoded, Decoder, Limits, Request, Response},
-    mailbox::{Handout, LeaseId, Message, Op, QueueName, Realm, Reply, Tenant, TransactionId},
+    mailbox::{
+        Handout, LeaseId, LeaseKind, Message, Op, QueueName, Realm, Reply, Tenant, TransactionId,
+    },
 };
 
 /// A request by its line's first two words, such as `GET /`, with header lines and a body.
@@ -60,7 +66,9 @@ fn id(number: u8) -> TransactionId {
 }
 
 fn act_on(request: &Request) -> Action {
-    let settings = Settings::new(&limits(), Realm::Plain, Health::new(0));
+    let deaths = Arc::new(Deaths::default());
+    deaths.note(&plain_queue("q"), id(1), 3);
+    let settings = Settings::new(&limits(), Realm::Plain, Health::new(0), deaths);
     handle(request, &settings, &mut || id(1))
 }
 
@@ -133,7 +141,7 @@ fn handout(payloads: &[&'static str]) -> Handout {
     let message = |(number, payload): (u8, &&'static str)| Message {
         id: id(number),
         payload: Bytes::from_static(payload.as_bytes()),
-        deliveries: 1,
+        deliveries: u32::from(number) + 2,
     };
     Handout {
         lease: LeaseId(1),
@@ -156,6 +164,13 @@ fn refusals_are_told_apart() {
             r#"{"errors":["too many queues: maximum 3"]}"#.to_owned()
         )
     );
+    assert_eq!(
+        shown(&render(Refusal::OtherPush)),
+        (
+            422,
+            r#"{"errors":["Idempotency-Key was used for another push"]}"#.to_owned()
+        )
+    );
     for refusal in [
         Refusal::Full("no room"),
         Refusal::Unavailable("gone".into()),
@@ -166,10 +181,25 @@ fn refusals_are_told_apart() {
     }
     for reply in [Reply::Done, Reply::Found(true)] {
         let expected = r#"{"errors":["unexpected reply of the store"]}"#.to_owned();
-        assert_eq!(shown(&messages(reply)), (500, expected));
+        assert_eq!(
+            shown(&messages(LeaseKind::Delivery, reply)),
+            (500, expected)
+        );
     }
     assert_eq!(
-        shown(&messages(Reply::Messages(handout(&[])))).1,
+        shown(&messages(
+            LeaseKind::Delivery,
+            Reply::Messages(handout(&[]))
+        ))
+        .1,
         r#"{"ok":true,"data":[],"transactions":[]}"#
+    );
+    assert_eq!(
+        shown(&messages(
+            LeaseKind::Reliable,
+            Reply::Messages(handout(&[]))
+        ))
+        .1,
+        r#"{"ok":true,"data":[],"transactions":[],"deliveries":[]}"#
     );
 }

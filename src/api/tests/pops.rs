@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{
-    api::write_message,
-    mailbox::{LeaseKind, Pop},
-};
+use crate::{api::write_message, mailbox::Pop};
 
 fn pop(line: &str) -> (Pop, Duration) {
     match act(line, "") {
@@ -61,16 +58,26 @@ fn messages_are_written_as_clients_know_them() {
     let expected =
         format!(r#"{{"ok":true,"data":["p\"1\n","é"],"transactions":["{first}","{second}"]}}"#);
     assert_eq!(
-        shown(&messages(Reply::Messages(two.clone()))),
+        shown(&messages(LeaseKind::Delivery, Reply::Messages(two.clone()))),
         (200, expected.clone())
+    );
+    let counted = expected.replace("]}", r#"],"deliveries":[3,4]}"#);
+    assert_eq!(
+        shown(&messages(LeaseKind::Reliable, Reply::Messages(two.clone()))),
+        (200, counted)
     );
     let (op, peeked) = ask("GET /queue/q/peek?max=3", "", Reply::Messages(two));
     assert_eq!(peeked, expected);
     assert!(matches!(op, Op::Peek { count_max: 3, .. }));
-    let mut chunk = Vec::new();
-    for message in handout(&["p"]).messages {
-        write_message(&message, &mut chunk);
-    }
+    let chunk = |kind| {
+        let mut chunk = Vec::new();
+        for message in handout(&["p"]).messages {
+            write_message(kind, &message, &mut chunk);
+        }
+        String::from_utf8(chunk).unwrap()
+    };
     let expected = format!(r#"{{"ok":true,"data":["p"],"transactions":["{first}"]}}"#);
-    assert_eq!(String::from_utf8(chunk).unwrap(), expected);
+    assert_eq!(chunk(LeaseKind::Delivery), expected);
+    let counted = expected.replace("]}", r#"],"deliveries":[3]}"#);
+    assert_eq!(chunk(LeaseKind::Reliable), counted);
 }

@@ -23,6 +23,19 @@ fn a_queue_as_clients_know_it() {
 }
 
 #[test]
+fn dead_letters_are_told_of_where_there_are_some() {
+    let info = QueueInfo {
+        dead: 2,
+        ..QueueInfo::default()
+    };
+    let (_, text) = ask("GET /queue/q", "", Reply::Queue(info));
+    assert_eq!(
+        text,
+        r#"{"ok":true,"host":"box:3001","blocked":false,"size":0,"dead":2,"high":[],"low":[]}"#
+    );
+}
+
+#[test]
 fn a_queue_nobody_knows() {
     let (op, text) = ask(
         "GET /org/o/queue/q",

@@ -1,7 +1,7 @@
 //! Whatever comes, nothing panics and every answer can be read.
 
 use super::*;
-use crate::mailbox::{QueueInfo, Refusal};
+use crate::mailbox::{DeadLetter, DeadLetters, Priority, QueueInfo, Refusal};
 
 /// A small generator (xorshift), so that a failing seed can be played again.
 struct Random(u64);
@@ -46,7 +46,7 @@ fn mutated(random: &mut Random, text: &str) -> Vec<u8> {
     bytes
 }
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 26] = [
     "trans",
     "queue",
     "group",
@@ -58,6 +58,8 @@ const WORDS: [&str; 24] = [
     "ack",
     "subscribe",
     "subscriberel",
+    "dead",
+    "redrive",
     "q",
     "",
     "All",
@@ -84,11 +86,13 @@ const QUERIES: [&str; 8] = [
     "?timeout=-1",
 ];
 
-const HEADERS: [&str; 5] = [
+const HEADERS: [&str; 7] = [
     "",
     "Content-Type: application/json\r\n",
     "Content-Type: application/x-www-form-urlencoded\r\n",
     "Content-Type: application/json\r\nAccept: text/html\r\n",
+    "Content-Type: application/json\r\nIdempotency-Key: a b\r\n",
+    "Content-Type: application/json\r\nIdempotency-Key: \u{e9}\r\nIdempotency-Key:\r\n",
     "Accept: text/html;q=0, ;;=,text/html;q=x\r\n",
 ];
 
@@ -99,11 +103,22 @@ fn replies() -> Vec<Reply> {
         Reply::Messages(handout(&["a", "\u{1}"])),
         Reply::Released(1),
         Reply::Acked(vec![true]),
+        Reply::Pushed(id(2)),
+        Reply::DeadLetters(DeadLetters {
+            size: 2,
+            letters: vec![DeadLetter {
+                id: id(3),
+                priority: Priority::Low,
+                deliveries: u32::MAX,
+            }],
+        }),
+        Reply::Moved { moved: 1, left: 2 },
         Reply::Queue(QueueInfo::default()),
         Reply::Transaction(None),
         Reply::States(vec![]),
         Reply::Group(vec!["a".into()]),
         Reply::Refused(Refusal::Full("room")),
+        Reply::Refused(Refusal::OtherPush),
     ]
 }
 
@@ -111,7 +126,7 @@ fn replies() -> Vec<Reply> {
 fn check(response: &Response) {
     let code = response.status.code();
     assert!(
-        [200, 303, 400, 404, 405, 500, 503].contains(&code),
+        [200, 303, 400, 404, 405, 422, 500, 503].contains(&code),
         "{code}"
     );
     if response.content_type == crate::http::ContentType::Json {
@@ -151,6 +166,8 @@ fn mutated_requests_never_do_harm() {
             "/trans/x",
             "/queue/q/pop",
             "/queue/q/ack",
+            "/queue/q/dead",
+            "/queue/q/dead/redrive",
             "/group",
             "/group/g",
             "",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every path with the methods it knows.
-const ROUTES: [(&str, &str); 15] = [
+const ROUTES: [(&str, &str); 17] = [
     ("/", "GET, HEAD"),
     ("/trans", "POST"),
     ("/trans/i", "GET, HEAD, PUT, DELETE"),
@@ -11,6 +11,8 @@ const ROUTES: [(&str, &str); 15] = [
     ("/trans/i/state/All", "GET, HEAD"),
     ("/queue/q", "GET, HEAD"),
     ("/queue/q/peek", "GET, HEAD"),
+    ("/queue/q/dead", "GET, HEAD, DELETE"),
+    ("/queue/q/dead/redrive", "POST"),
     ("/queue/q/pop", "POST"),
     ("/queue/q/poprel", "POST"),
     ("/queue/q/ack", "POST"),

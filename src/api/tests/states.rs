@@ -11,6 +11,26 @@ fn found() -> Vec<(QueueName, State)> {
     ]
 }
 
+#[test]
+fn a_dead_letter_has_a_state_of_its_own() {
+    let found = vec![
+        (plain_queue("a"), State::Expired),
+        (plain_queue("b"), State::Dead),
+    ];
+    for (filter, expected) in [
+        ("All", r#"{"a":"Expired","b":"Dead"}"#),
+        ("dead", r#"{"b":"Dead"}"#),
+        (
+            "summary",
+            r#"{"totalNotifications":2,"Dead":1,"Expired":1}"#,
+        ),
+    ] {
+        let line = format!("GET /trans/{}/state/{filter}", id(1));
+        let (_, text) = ask(&line, "", Reply::States(found.clone()));
+        assert_eq!(text, format!(r#"{{"ok":true,"data":{expected}}}"#));
+    }
+}
+
 fn states_at(path: &str) -> String {
     let (op, text) = ask(
         &format!("GET /trans/{}/state{path}", id(1)),

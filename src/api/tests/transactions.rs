@@ -16,8 +16,9 @@ fn push_of(action: Action) -> Push {
 
 #[test]
 fn a_push() {
-    let (op, text) = ask("POST /org/o/trans", GOOD, Reply::Done);
-    assert_eq!(text, format!(r#"{{"ok":true,"data":"{}"}}"#, id(1)));
+    // A repeat has the id of the first.
+    let (op, text) = ask("POST /org/o/trans", GOOD, Reply::Pushed(id(9)));
+    assert_eq!(text, format!(r#"{{"ok":true,"data":"{}"}}"#, id(9)));
     let Op::Push(push) = op else {
         panic!("no push")
     };

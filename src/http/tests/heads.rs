@@ -23,6 +23,7 @@ fn a_plain_request() {
     assert_eq!(request.header("x"), Some(""));
     assert_eq!(request.header("x-none"), None);
     assert_eq!(request.header(""), None);
+    assert_eq!(request.raw_headers("x-none").count(), 0);
     assert!(request.keep_alive);
     assert!(request.body.is_empty());
     assert!(!format!("{request:?}").contains("eA=="));

@@ -13,6 +13,8 @@ pub struct Popped {
     pub data: Vec<String>,
     /// The ids.
     pub transactions: Vec<String>,
+    /// How often each was delivered, where the answer says.
+    pub deliveries: Vec<u64>,
 }
 
 impl Popped {
@@ -30,11 +32,16 @@ impl Popped {
         let popped = Self {
             data: texts(&answer["data"]),
             transactions: texts(&answer["transactions"]),
+            deliveries: answer.get("deliveries").map(numbers).unwrap_or_default(),
         };
         assert_eq!(popped.data.len(), popped.transactions.len(), "{answer}");
+        let is_counted = answer.get("deliveries").is_some();
+        if is_counted {
+            assert_eq!(popped.data.len(), popped.deliveries.len(), "{answer}");
+        }
         assert_eq!(
             answer.as_object().map(serde_json::Map::len),
-            Some(3),
+            Some(3 + usize::from(is_counted)),
             "{answer}"
         );
         popped
@@ -56,6 +63,19 @@ fn texts(list: &Value) -> Vec<String> {
             item.as_str()
                 .unwrap_or_else(|| panic!("not a text: {item}"))
                 .to_owned()
+        })
+        .collect()
+}
+
+#[track_caller]
+fn numbers(list: &Value) -> Vec<u64> {
+    let list = list
+        .as_array()
+        .unwrap_or_else(|| panic!("not a list: {list}"));
+    list.iter()
+        .map(|item| {
+            item.as_u64()
+                .unwrap_or_else(|| panic!("not a whole number: {item}"))
         })
         .collect()
 }
