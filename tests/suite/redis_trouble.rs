@@ -1,12 +1,12 @@
 //! Redis does what one would rather it did not: it is full, stands still at a bad moment, becomes a replica.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::{
-    Layout, Popped, Queue, READ_TIMEOUT, Redis, Server, Settings, eventually, get, now_s, pause,
-    post,
+    Layout, Popped, Queue, READ_TIMEOUT, Redis, RedisReply, Server, Settings, eventually, get,
+    now_s, pause, post, soon,
 };
 
 /// A server with one redis-server for queues, and the given one for transactions.
@@ -34,6 +34,44 @@ fn a_wait_ends_in_time_though_what_it_was_handed_is_gone() {
     transactions.thaw();
     let answer = waiting.try_receive(READ_TIMEOUT).expect("an answer");
     assert!(Popped::parse(&answer).is_empty());
+}
+
+/// The delay of a push is over while its queue is out of reach: it comes when the queue is back, not when whoever has
+/// tried it counts as dead.
+#[test]
+fn what_was_held_back_comes_soon_after_its_queue_is_back() {
+    let Some(layout) = Layout::redis_with(&[]) else {
+        return;
+    };
+    let transactions = Redis::start(layout.scratch(), &[]);
+    let server = Settings::on(&layout)
+        .set("redis.transactions", format!("[{:?}]", transactions.url()))
+        .set("redis.reply_timeout", "500ms")
+        .start();
+    let mut client = server.client();
+    let q = Queue::fresh();
+    let queues = layout.redis_servers();
+    let due = || {
+        let first = transactions.call(&["ZRANGE", "pb:delayed", "0", "0", "WITHSCORES"]);
+        first.list().last().map(RedisReply::text)
+    };
+    let body = json!({"payload": "held back", "priority": "H", "queue": [{"id": q.id}]});
+    queues[0].freeze();
+    client
+        .call(&post("/trans?delay=0.3", &body))
+        .assert_json_head(200);
+    let before = due();
+    eventually("it has been claimed", || due() != before);
+    // What was asked after it has been given up, so that is given up as well.
+    client.call(&get(q.route("peek"))).assert_some_error(503);
+    queues[0].thaw();
+    let started = Instant::now();
+    eventually("the queue is back", || {
+        client.call(&get(q.route("peek"))).status == 200
+    });
+    let popped = client.pop(&q, &json!({"timeout": 60}));
+    assert_eq!(popped.data, ["held back"]);
+    soon(started);
 }
 
 /// What is held back takes room as well.

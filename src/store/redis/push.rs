@@ -237,8 +237,8 @@ impl Client {
             .collect())
     }
 
-    /// Puts what is no longer held back into its queues. What fails is done when it is claimed again, and holds up
-    /// nothing that is for other servers; the last such fault.
+    /// Puts what is no longer held back into its queues. What fails is claimed again a moment later, and holds up nothing
+    /// that is for other servers; the last such fault.
     pub(super) async fn deliver_delayed(
         self: &Rc<Self>,
         claimed_from: &Records,
@@ -246,11 +246,11 @@ impl Client {
     ) -> Option<Fault> {
         let mut last = None;
         for member in members {
-            last = self
-                .deliver_member(claimed_from, &member)
-                .await
-                .err()
-                .or(last);
+            if let Err(fault) = self.deliver_member(claimed_from, &member).await {
+                // If that fails as well, the claim runs out.
+                let _ = claimed_from.put_off(&member).await;
+                last = Some(fault);
+            }
         }
         last
     }

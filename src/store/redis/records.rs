@@ -27,6 +27,9 @@ const SLICE: usize = 500;
 /// the next may.
 const CLAIM: Duration = Duration::from_secs(30);
 
+/// When one that could not be put into all of its queues is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Transactions that are claimed at once.
 const CLAIMED_AT_ONCE: u64 = 64;
 
@@ -401,6 +404,20 @@ impl Records {
     /// There is nothing that it holds back.
     pub(super) async fn release(&self, member: &Member) -> Result<(), Fault> {
         self.forget_member(&member.text).await
+    }
+
+    /// It could not be put into all of its queues: their servers may be back long before the claim is over.
+    pub(super) async fn put_off(&self, member: &Member) -> Result<(), Fault> {
+        let due = self.clock.now().plus(RETRY).0.to_string();
+        // Only if it is there: somebody else may be done with it.
+        let put_off = self.connection.call(&[
+            b"ZADD",
+            keys::DELAYED.as_bytes(),
+            b"XX",
+            due.as_bytes(),
+            &member.text,
+        ]);
+        put_off.await.map(|_| ())
     }
 
     async fn forget_member(&self, member: &[u8]) -> Result<(), Fault> {
