@@ -31,7 +31,7 @@ const BYTES_MAX: usize = 1 << 20;
 const IDS_MAX: usize = 200_000;
 
 /// How long what nobody waits for may stay for company. A call of its own would cost the server several times as much.
-const LATER: Duration = Duration::from_millis(2);
+const LATER: Duration = Duration::from_millis(5);
 
 /// Calls that are on their way at once. What comes meanwhile goes together into the next: the busier the server, the
 /// less each operation costs it.

@@ -1,6 +1,10 @@
 //! The time of day as a server has it.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use redis_protocol::resp3::types::BytesFrame;
 
@@ -26,7 +30,8 @@ impl Clock {
         let now = timers.now();
         Self {
             timers,
-            seen: Cell::new((UnixMillis(0), now)),
+            // Until the server tells, this machine's: nearer to the truth than the beginning of time.
+            seen: Cell::new((time_of_day(), now)),
             #[cfg(test)]
             fixed: Cell::new(None),
         }
@@ -83,4 +88,10 @@ pub(super) fn from_time_reply(frame: BytesFrame) -> Option<UnixMillis> {
     Some(UnixMillis(
         seconds.checked_mul(1000)?.checked_add(micros / 1000)?,
     ))
+}
+
+/// This machine's time of day.
+fn time_of_day() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixMillis(0).plus(since.unwrap_or_default())
 }

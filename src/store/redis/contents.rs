@@ -8,7 +8,6 @@ use super::{
     client::Client,
     connection::Fault,
     handed::{Handed, Lent},
-    record::Mark,
     shard::{QueueKey, is_reliable, lease_ends},
 };
 use crate::{
@@ -51,15 +50,6 @@ impl Client {
         if is_reliable(handed.lease) {
             let until = lease_ends(handed.lease);
             self.shard_of(queue).rounds.look_at(until);
-            for &Lent { id, is_last, .. } in &handed.messages {
-                let mark = if is_last {
-                    Mark::LastBlocked(handed.lease)
-                } else {
-                    Mark::Blocked(handed.lease)
-                };
-                // On its way before the answer is; nothing waits for it.
-                drop(self.records_of(id).mark(id, &queue.tag, mark));
-            }
         }
         let mut charge = Charge::new(&self.answer_memory);
         let (messages, gone) = match self.read_lent(queue, &handed, &mut charge).await {

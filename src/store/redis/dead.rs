@@ -1,8 +1,7 @@
 //! Dead letters: messages that were handed out too often without an ack.
 //!
-//! A queue's server says of each hand-out whether it is the message's last, and so does the mark in its record:
-//! `Blocked` until the lease lapses and `Dead` after that. What becomes of a dead letter by our doing is noted by the
-//! lease that it died of.
+//! They are in their queue, though not in its line. Those that are given up are nowhere, which is noted in their
+//! records.
 
 use bytes::Bytes;
 use tracing::warn;
@@ -16,9 +15,7 @@ use super::{
     shard::{POP_MAX, QueueKey, Shard, joined},
 };
 use crate::{
-    mailbox::{
-        DeadLetter, DeadLetters, DeadSelection, LeaseId, Priority, QueueName, Reply, TransactionId,
-    },
+    mailbox::{DeadLetter, DeadLetters, DeadSelection, Priority, QueueName, Reply, TransactionId},
     store::Deaths,
 };
 
@@ -38,8 +35,8 @@ pub(super) enum Move {
 struct Moved {
     /// Dead letters that the queue still has.
     left: usize,
-    /// Those that it has no more, each with the lease that it died of.
-    letters: Vec<(LeaseId, TransactionId)>,
+    /// Those that it has no more.
+    ids: Vec<TransactionId>,
 }
 
 impl Shard {
@@ -49,7 +46,7 @@ impl Shard {
         key: &QueueKey,
         count_max: usize,
     ) -> std::result::Result<DeadLetters, Fault> {
-        let answer = self.burials.ask(&key.key, |arguments| {
+        let answer = self.dead_letters.ask(&key.key, |arguments| {
             arguments.text("dead");
             let count_max = count_max.min(POP_MAX);
             arguments.expect_ids(count_max);
@@ -70,7 +67,7 @@ impl Shard {
             Move::Redrive => "redrive",
             Move::Purge => "purge",
         };
-        let answer = self.burials.ask(&key.key, |arguments| {
+        let answer = self.dead_letters.ask(&key.key, |arguments| {
             arguments.text(name);
             arguments.expect_ids(ids.len().max(count_max));
             arguments.text(&joined(ids));
@@ -102,7 +99,7 @@ impl Client {
             let none = ids.is_empty().then_some(&[][..]);
             for slice in ids.chunks(SLICE).chain(none) {
                 let step = self.move_slice(&queue, which, slice, 0).await?;
-                moved += step.letters.len();
+                moved += step.ids.len();
                 left = step.left;
             }
             return Ok(Reply::Moved { moved, left });
@@ -110,7 +107,7 @@ impl Client {
         loop {
             let count_max = SLICE.min(selection.count_max.saturating_sub(moved));
             let step = self.move_slice(&queue, which, &[], count_max).await?;
-            moved += step.letters.len();
+            moved += step.ids.len();
             left = step.left;
             // Each call takes some away as long as there are any: those that are over, if none else.
             if left == 0 || moved >= selection.count_max {
@@ -129,20 +126,13 @@ impl Client {
     ) -> Result<Moved> {
         let shard = self.shard_of(queue);
         let moved = shard.move_dead(queue, which, ids, count_max).await?;
-        let notes: Vec<_> = moved
-            .letters
-            .iter()
-            .map(|&(lease, id)| {
-                let mark = match which {
-                    Move::Redrive => Mark::Pending(lease),
-                    Move::Purge => Mark::Purged,
-                };
-                self.records_of(id).mark(id, &queue.tag, mark)
-            })
-            .collect();
-        for note in notes {
-            // Where it cannot be noted it is done all the same; only who looks at the transaction does not see it.
-            let _ = note.await;
+        if which == Move::Purge {
+            let note = |&id| self.records_of(id).mark(id, &queue.tag, Mark::Purged);
+            let notes: Vec<_> = moved.ids.iter().map(note).collect();
+            for note in notes {
+                // Where it cannot be noted it is done all the same; it is shown as delivered.
+                let _ = note.await;
+            }
         }
         Ok(moved)
     }
@@ -168,7 +158,6 @@ fn read_deaths(reader: &mut Reader<'_>) -> Option<(QueueName, Vec<(TransactionId
     let counts = reader.word()?;
     let ids = reader.ids(count)?;
     let counts = expand_counts(counts, count)?;
-    let counts = counts.into_iter().map(i32::unsigned_abs);
     Some((queue, ids.into_iter().zip(counts).collect()))
 }
 
@@ -180,14 +169,14 @@ fn read_letters(reply: &Bytes) -> Option<DeadLetters> {
     let counts = reader.word()?;
     let ids = reader.all_ids()?;
     let counts = expand_counts(counts, ids.len())?;
-    let letter = |(at, (id, count)): (usize, (TransactionId, i32))| DeadLetter {
+    let letter = |(at, (id, count)): (usize, (TransactionId, u32))| DeadLetter {
         id,
         priority: if at < high_count {
             Priority::High
         } else {
             Priority::Low
         },
-        deliveries: count.unsigned_abs(),
+        deliveries: count,
     };
     Some(DeadLetters {
         size,
@@ -200,67 +189,11 @@ fn read_letters(reply: &Bytes) -> Option<DeadLetters> {
     })
 }
 
-/// Reads how many are left, and `<lease> <id>` of each that was moved.
+/// Reads how many are left, and the ids of those that were moved.
 fn read_moved(reply: &Bytes) -> Option<Moved> {
     let mut reader = Reader::new(reply);
-    let left = usize::try_from(reader.number()?).ok()?;
-    let mut letters = Vec::new();
-    while !reader.is_empty() {
-        let lease = LeaseId(reader.number()?);
-        letters.extend(reader.ids(1)?.into_iter().map(|id| (lease, id)));
-    }
-    Some(Moved { left, letters })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const IDS: [&str; 2] = [
-        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-        "3f2504e0-4f89-41d3-9a0c-0305e82c3302",
-    ];
-
-    #[test]
-    fn answers_are_read_and_nonsense_is_none() {
-        let [one, two] = IDS.map(|id| TransactionId::parse(id).unwrap());
-        let joined = IDS.concat();
-        let letters = read_letters(&format!("9 1 3,7 {joined}").into()).unwrap();
-        let letter = |id, priority, deliveries| DeadLetter {
-            id,
-            priority,
-            deliveries,
-        };
-        assert_eq!(letters.size, 9);
-        let expected = [
-            letter(one, Priority::High, 3),
-            letter(two, Priority::Low, 7),
-        ];
-        assert_eq!(letters.letters, expected);
-        assert_eq!(read_letters(&"0 0  ".into()), Some(DeadLetters::default()));
-        let moved = read_moved(&format!("4 1025 {}2051 {}", IDS[0], IDS[1]).into()).unwrap();
-        assert_eq!(moved.left, 4);
-        assert_eq!(moved.letters, [(LeaseId(1025), one), (LeaseId(2051), two)]);
-        let news = Bytes::from(format!("p-/a 2 5 {joined}s+t/b 1 1 {}", IDS[0]));
-        let mut reader = Reader::new(&news);
-        let (queue, died) = read_deaths(&mut reader).unwrap();
-        assert_eq!((queue.id(), &died[..]), ("a", &[(one, 5), (two, 5)][..]));
-        let (queue, died) = read_deaths(&mut reader).unwrap();
-        assert_eq!((queue.id(), &died[..]), ("b", &[(one, 1)][..]));
-        assert!(reader.is_empty());
-        for nonsense in ["", "x", "1 x", "1 1 1 x", "1 1 2", "18446744073709551616 "] {
-            let answer = Bytes::from_static(nonsense.as_bytes());
-            assert_eq!(read_letters(&answer), None, "{nonsense}");
-            assert_eq!(read_deaths(&mut Reader::new(&answer)), None, "{nonsense}");
-        }
-        for nonsense in ["", "x", "1 x", "1 1 x", "1 3f2504e0"] {
-            let answer = Bytes::from_static(nonsense.as_bytes());
-            assert!(read_moved(&answer).is_none(), "{nonsense}");
-        }
-        // Whoever asked is not troubled by it.
-        let deaths = Deaths::default();
-        tell_of_deaths(&Bytes::from_static(b"p-/a 99 1 x"), &deaths);
-        tell_of_deaths(&news, &deaths);
-        assert_eq!(deaths.count(), 3);
-    }
+    Some(Moved {
+        left: usize::try_from(reader.number()?).ok()?,
+        ids: reader.all_ids()?,
+    })
 }

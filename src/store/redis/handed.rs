@@ -22,18 +22,12 @@ pub(super) struct Lent {
     pub(super) id: TransactionId,
     /// How often it has been handed out, this time included; 0 where it is only looked at.
     pub(super) deliveries: u32,
-    /// Whether it dies at the lapse of its lease.
-    pub(super) is_last: bool,
 }
 
 impl Lent {
     /// One that is only looked at.
     pub(super) fn seen(id: TransactionId) -> Self {
-        Self {
-            id,
-            deliveries: 0,
-            is_last: false,
-        }
+        Self { id, deliveries: 0 }
     }
 }
 
@@ -52,11 +46,8 @@ impl Handed {
             None => reader.all_ids()?,
         };
         let counts = expand_counts(counts, ids.len())?;
-        let messages = ids.into_iter().zip(counts).map(|(id, count)| Lent {
-            id,
-            deliveries: count.unsigned_abs(),
-            is_last: count < 0,
-        });
+        let lent = |(id, deliveries)| Lent { id, deliveries };
+        let messages = ids.into_iter().zip(counts).map(lent);
         Some(Self {
             lease,
             bytes,
@@ -76,17 +67,13 @@ mod tests {
             .map(|number| TransactionId::from_random([number; 16]))
             .collect();
         let joined: String = ids.iter().map(ToString::to_string).collect();
-        let answer = Bytes::from(format!("1025 30 3,-5,1 {joined}"));
+        let answer = Bytes::from(format!("1025 30 3,5,1 {joined}"));
         let handed = Handed::read(&mut Reader::new(&answer), None).unwrap();
         assert_eq!((handed.lease, handed.bytes), (LeaseId(1025), 30));
         let read = handed.messages.iter();
-        let read: Vec<_> = read.map(|it| (it.id, it.deliveries, it.is_last)).collect();
-        let expected = [(3, false), (5, true), (1, false), (1, false)];
-        let expected: Vec<_> = ids
-            .iter()
-            .zip(expected)
-            .map(|(&id, it)| (id, it.0, it.1))
-            .collect();
+        let read: Vec<_> = read.map(|it| (it.id, it.deliveries)).collect();
+        let expected = [3, 5, 1, 1];
+        let expected: Vec<_> = ids.iter().zip(expected).map(|(&id, it)| (id, it)).collect();
         assert_eq!(read, expected);
         for nonsense in ["1 2 ", "1 2  ", "1 2 x ", "1 2 1,1,1,1,1 ", "1 2 1, "] {
             let answer = Bytes::from(format!("{nonsense}{joined}"));

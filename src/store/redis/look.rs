@@ -2,13 +2,52 @@
 
 use super::{
     client::{Client, Result},
-    keys, record,
-    shard::QueueKey,
+    connection::Fault,
+    keys,
+    record::{self, Mark},
+    shard::{QueueKey, Shard},
 };
 use crate::{
     mailbox::{QueueInfo, QueueName, Refusal, Reply, State, TransactionId, TransactionView},
     memory::Charge,
 };
+
+/// Queues that are asked at a time, so that others get their turn in between.
+const SLICE: usize = 512;
+
+/// Where a queue has a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the line, or out until its answer is written.
+    Line,
+    /// Out until it is acked.
+    Blocked,
+    /// Among the dead letters.
+    Dead,
+    Nowhere,
+}
+
+impl Shard {
+    /// Where a message is.
+    fn find(
+        &self,
+        key: &QueueKey,
+        id: TransactionId,
+    ) -> impl Future<Output = std::result::Result<Place, Fault>> + use<> {
+        let answer = self.ask("state", key, |arguments| {
+            arguments.text(id.write_to(&mut [0; 36]));
+        });
+        async move {
+            match &answer.await?[..] {
+                b"L" => Ok(Place::Line),
+                b"B" => Ok(Place::Blocked),
+                b"X" => Ok(Place::Dead),
+                b"-" => Ok(Place::Nowhere),
+                _ => Err(Fault::Nonsense),
+            }
+        }
+    }
+}
 
 impl Client {
     pub(super) async fn describe(&self, queue: &QueueName) -> Result<QueueInfo> {
@@ -39,8 +78,13 @@ impl Client {
         if !charge.resize(header.payload_bytes) {
             return Err(Refusal::Full("limits.max_answer_memory is reached"));
         }
-        let fields = records.read(id).await?;
-        Ok(fields.and_then(|it| it.into_view(records.clock.now())))
+        let Some(fields) = records.read(id).await? else {
+            return Ok(None);
+        };
+        let tags: Vec<&str> = record::tags(&header.queues).collect();
+        let marks = fields.marks(&tags);
+        let states = self.find(id, &tags, &marks, header.is_held_back()).await?;
+        Ok(fields.into_view(states))
     }
 
     pub(super) async fn states(&self, id: TransactionId) -> Result<Vec<(QueueName, State)>> {
@@ -49,10 +93,46 @@ impl Client {
             return Ok(Vec::new());
         };
         let tags: Vec<&str> = record::tags(&header.queues).collect();
-        let states = records.states(id, &tags).await?;
-        let named = tags.into_iter().zip(states);
-        Ok(named
-            .filter_map(|(tag, state)| Some((keys::queue_of_tag(tag)?, state)))
-            .collect())
+        let marks = records.marks(id, &tags).await?;
+        self.find(id, &tags, &marks, header.is_held_back()).await
+    }
+
+    /// The states of a transaction's messages. Where a message is, its queue says; what is not there any more has been
+    /// delivered, unless it is noted otherwise or has not come yet.
+    async fn find(
+        &self,
+        id: TransactionId,
+        tags: &[&str],
+        marks: &[Option<Mark>],
+        is_held_back: bool,
+    ) -> Result<Vec<(QueueName, State)>> {
+        let mut states = Vec::with_capacity(tags.len());
+        for slice in tags.iter().zip(marks).collect::<Vec<_>>().chunks(SLICE) {
+            let ask = |&(tag, mark): &(&&str, &Option<Mark>)| {
+                let queue = QueueKey::of(&keys::queue_of_tag(tag)?);
+                let place = match mark {
+                    None => Some(self.shard_of(&queue).find(&queue, id)),
+                    Some(_) => None,
+                };
+                Some((queue.name, *mark, place))
+            };
+            let asked: Vec<_> = slice.iter().filter_map(ask).collect();
+            for (queue, mark, place) in asked {
+                let place = match place {
+                    Some(place) => Some(place.await?),
+                    None => None,
+                };
+                let state = match place {
+                    None if mark == Some(Mark::Purged) => State::Expired,
+                    Some(Place::Nowhere) if is_held_back => State::Pending,
+                    None | Some(Place::Nowhere) => State::Delivered,
+                    Some(Place::Line) => State::Pending,
+                    Some(Place::Blocked) => State::Blocked,
+                    Some(Place::Dead) => State::Dead,
+                };
+                states.push((queue, state));
+            }
+        }
+        Ok(states)
     }
 }

@@ -10,11 +10,14 @@
 
 use std::{rc::Rc, time::Duration};
 
+use bytes::Bytes;
+
 use super::{
     client::{Client, Result},
     connection::Fault,
     keys,
     push::{Left, NotPushed},
+    reader::Reader,
     records::Records,
 };
 use crate::mailbox::{Fingerprint, Idempotency, Push, Refusal, TransactionId};
@@ -29,9 +32,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
     /// It is new, and was given this id.
-    New(TransactionId),
+    New(TransactionId, ClaimTime),
     /// Somebody has begun to push this, and does so no more.
-    Begun(TransactionId),
+    Begun(TransactionId, ClaimTime),
     /// Somebody is pushing it.
     UnderWay,
     /// This was pushed.
@@ -39,6 +42,9 @@ enum Claim {
     /// It says something else.
     Other,
 }
+
+/// When a name was claimed, by its server's clock: the claim that holds is the last one.
+type ClaimTime = u64;
 
 /// What became of a push that was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +76,12 @@ impl Records {
         &self,
         key: &str,
         id: TransactionId,
+        claimed: ClaimTime,
         outcome: Outcome,
     ) -> std::result::Result<(), Fault> {
         let answer = self.outcomes.ask(key, |arguments| {
             arguments.text(id.write_to(&mut [0; 36]));
+            arguments.number(claimed);
             arguments.text(match outcome {
                 Outcome::Done => "D",
                 Outcome::Unfinished => "U",
@@ -94,9 +102,9 @@ impl Client {
         let key = keys::idempotency_key(&idempotency.key);
         let records = self.records_at(&key);
         let claim = self.claim_push(records, &key, push.id, idempotency).await?;
-        let (id, is_new) = match claim {
-            Claim::New(id) => (id, true),
-            Claim::Begun(id) => (id, false),
+        let (id, claimed, is_new) = match claim {
+            Claim::New(id, claimed) => (id, claimed, true),
+            Claim::Begun(id, claimed) => (id, claimed, false),
             Claim::UnderWay => {
                 let reason = "a push with this Idempotency-Key is under way";
                 return Err(Refusal::Unavailable(reason.into()));
@@ -114,7 +122,7 @@ impl Client {
             Err(_) => Outcome::Unfinished,
         };
         // Where it cannot be noted, a repeat goes on with it in a while, and finds what there is.
-        let _ = records.note_outcome(&key, id, outcome).await;
+        let _ = records.note_outcome(&key, id, claimed, outcome).await;
         pushed.map_err(|failed| failed.refusal)?;
         Ok(id)
     }
@@ -138,12 +146,14 @@ impl Client {
     }
 }
 
-fn read_claim(answer: &[u8]) -> Option<Claim> {
-    let (letter, id) = answer.split_first()?;
-    let id = || TransactionId::parse(std::str::from_utf8(id).ok()?);
+fn read_claim(answer: &Bytes) -> Option<Claim> {
+    let letter = answer.first()?;
+    let answer = answer.slice(1..);
+    let mut reader = Reader::new(&answer);
+    let mut id = || reader.ids(1)?.pop();
     Some(match letter {
-        b'N' => Claim::New(id()?),
-        b'B' => Claim::Begun(id()?),
+        b'N' => Claim::New(id()?, reader.number()?),
+        b'B' => Claim::Begun(id()?, reader.number()?),
         b'D' => Claim::Done(id()?),
         b'W' => Claim::UnderWay,
         b'O' => Claim::Other,

@@ -13,10 +13,10 @@ use super::{
     keys,
     letter::Letter,
     record,
-    records::{Creation, Header, Member, Records},
+    records::{Creation, Header, Member, RETRY, Records},
     shard::QueueKey,
 };
-use crate::mailbox::{Push, QueueName, Refusal, State, TransactionId};
+use crate::mailbox::{Push, QueueName, Refusal, TransactionId};
 
 /// Queues of one server that a push goes to at a time, so that others get their turn in between.
 const SLICE: usize = 128;
@@ -78,14 +78,22 @@ impl Client {
     ) -> std::result::Result<(), NotPushed> {
         let queues = self.destinations(push).await;
         let queues = queues.map_err(NotPushed::leaving(Left::Nothing))?;
+        let is_delayed = !push.delay.is_zero();
+        let together = match &queues[..] {
+            [queue] if !is_delayed && self.is_together(push.id, queue) => Some(queue),
+            _ => None,
+        };
         let records = self.records_of(push.id);
-        let now = records.clock.now();
+        // Of the connection that the push goes by: another one may not be there, and not know.
+        let now = match together {
+            Some(queue) => self.shard_of(queue).clock.now(),
+            None => records.clock.now(),
+        };
         let starts_at = now.plus(push.delay);
         let expires_at = push.expiration.second(starts_at);
         if record::is_over(expires_at, now) {
             return Ok(());
         }
-        let is_delayed = !push.delay.is_zero();
         let creation = Creation {
             id: push.id,
             priority: push.priority.letter(),
@@ -102,10 +110,6 @@ impl Client {
             payload_bytes: push.record.payload.len(),
             is_repeat,
             payload: Some(&push.record.payload[..]).filter(|it| it.len() <= CARRIED_BYTES_MAX),
-        };
-        let together = match &queues[..] {
-            [queue] if !is_delayed && self.is_together(push.id, queue) => Some(queue),
-            _ => None,
         };
         let created = match together {
             Some(queue) => {
@@ -228,17 +232,17 @@ impl Client {
         header: &Header,
     ) -> std::result::Result<Vec<QueueKey>, Fault> {
         let tags: Vec<&str> = record::tags(&header.queues).collect();
-        let states = self.records_of(id).states(id, &tags).await?;
-        let left = tags.iter().zip(states);
-        let left = left.filter(|(_, state)| *state == State::Pending);
+        let marks = self.records_of(id).marks(id, &tags).await?;
+        let left = tags.iter().zip(marks);
+        let left = left.filter(|(_, mark)| mark.is_none());
         Ok(left
             .filter_map(|(tag, _)| keys::queue_of_tag(tag))
             .map(|name| QueueKey::of(&name))
             .collect())
     }
 
-    /// Puts what is no longer held back into its queues. What fails is claimed again a moment later, and holds up nothing
-    /// that is for other servers; the last such fault.
+    /// Puts what is no longer held back into its queues. What fails is claimed again a moment later, and holds up
+    /// nothing that is for other servers; the last such fault.
     pub(super) async fn deliver_delayed(
         self: &Rc<Self>,
         claimed_from: &Records,
@@ -249,6 +253,9 @@ impl Client {
             if let Err(fault) = self.deliver_member(claimed_from, &member).await {
                 // If that fails as well, the claim runs out.
                 let _ = claimed_from.put_off(&member).await;
+                claimed_from
+                    .rounds
+                    .look_at(claimed_from.clock.now().plus(RETRY));
                 last = Some(fault);
             }
         }
@@ -267,8 +274,9 @@ impl Client {
             let queues = self.queues_left(member.id, &header).await?;
             let letter = Letter::again(member.id, &header);
             self.send(letter, &queues).await?;
-            records.arrived(member.id).await?;
+            // Before it counts as arrived: who finds it so does nothing more about it.
             self.catch_up(letter).await?;
+            records.arrived(member.id).await?;
         }
         claimed_from.release(member).await
     }

@@ -67,11 +67,11 @@ impl<'answer> Reader<'answer> {
 }
 
 /// Numbers with commas between, of which the last stands for all that follow: so many of them.
-pub(super) fn expand_counts(word: &str, count: usize) -> Option<Vec<i32>> {
+pub(super) fn expand_counts(word: &str, count: usize) -> Option<Vec<u32>> {
     if count == 0 {
         return word.is_empty().then(Vec::new);
     }
-    let read: Result<Vec<i32>, _> = word.split(',').map(str::parse).collect();
+    let read: Result<Vec<u32>, _> = word.split(',').map(str::parse).collect();
     let mut counts = read.ok().filter(|it| it.len() <= count)?;
     let last = *counts.last()?;
     counts.resize(count, last);

@@ -9,43 +9,25 @@
 //! | `c` | callback, if there is one |
 //! | `f` | further fields, if there are any: a JSON list of pairs |
 //! | `d`, `m` | while it is held back: milliseconds of the delay's end, its member of `pb:delayed` |
-//! | `s:<tag>` | its state in that queue, as below |
-//!
-//! | state | what |
-//! |---|---|
-//! | `D` | delivered |
-//! | `S`, lease | as good as delivered: the lease's settling is on its way |
-//! | `B`, lease | out by that lease; Pending when it has lapsed |
-//! | `L`, lease | out by that lease; Dead when it has lapsed |
-//! | `X`, lease | dead; it died of that lease, which may not have lapsed |
-//! | `E` | given up when it was dead |
+//! | `s:<tag>` | what became of it in that queue: `D`, delivered; `E`, given up when it was dead |
 
-use std::str;
+use std::{collections::HashMap, str};
 
 use bytes::Bytes;
 
-use super::{keys, shard::lease_ends};
-use crate::mailbox::{LeaseId, Priority, QueueName, Record, State, TransactionView, UnixMillis};
+use super::keys;
+use crate::mailbox::{Priority, QueueName, Record, State, TransactionView, UnixMillis};
 
-/// What is noted of a message in its record.
+/// What is noted of a message in its record. A queue that does not have it any more tells as much of most, so it does
+/// no harm if a note is late or does not come: but a transaction that is pushed again is not to come to a queue twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// It is in its queue and no longer out by this lease, nor settled by it.
-    Pending(LeaseId),
-    /// It is out by this lease, to be acked.
-    Blocked(LeaseId),
-    /// The same, for the last time: it is dead when the lease has lapsed.
-    LastBlocked(LeaseId),
-    /// It is dead, though this lease, which it died of, has not lapsed.
-    Dead(LeaseId),
-    /// It was given up when it was dead.
-    Purged,
-    /// It is out by this lease, whose settling is on its way and in time.
-    Settling(LeaseId),
     /// Its consumer has it.
     Delivered,
-    /// It was acked, if it is still held back.
-    AckedEarly,
+    /// The same, if it is still held back; nothing else.
+    DeliveredEarly,
+    /// It was given up when it was dead.
+    Purged,
 }
 
 impl Mark {
@@ -54,36 +36,23 @@ impl Mark {
         format!("s:{tag}")
     }
 
-    /// As the script takes it: a letter, and the lease that it is about.
-    pub(super) fn parts(self) -> (&'static str, Option<LeaseId>) {
+    /// As the script takes it.
+    pub(super) fn letter(self) -> &'static str {
         match self {
-            Self::Pending(lease) => ("P", Some(lease)),
-            Self::Blocked(lease) => ("B", Some(lease)),
-            Self::LastBlocked(lease) => ("L", Some(lease)),
-            Self::Dead(lease) => ("X", Some(lease)),
-            Self::Purged => ("E", None),
-            Self::Settling(lease) => ("S", Some(lease)),
-            Self::Delivered => ("D", None),
-            Self::AckedEarly => ("H", None),
+            Self::Delivered => "D",
+            Self::DeliveredEarly => "H",
+            Self::Purged => "E",
         }
     }
 
-    /// The state that a mark tells of at a time. One whose lease has ended needs nobody to take it away.
-    pub(super) fn state(value: Option<&[u8]>, now: UnixMillis) -> State {
+    /// Reads what a record has.
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
         match value {
-            Some([b'D' | b'S', ..]) => State::Delivered,
-            Some([b'B', lease @ ..]) if has_lapsed(lease, now) => State::Pending,
-            Some([b'L', lease @ ..]) if has_lapsed(lease, now) => State::Dead,
-            Some([b'B' | b'L', ..]) => State::Blocked,
-            Some([b'X', ..]) => State::Dead,
-            Some([b'E', ..]) => State::Expired,
-            _ => State::Pending,
+            b"D" => Some(Self::Delivered),
+            b"E" => Some(Self::Purged),
+            _ => None,
         }
     }
-}
-
-fn has_lapsed(lease: &[u8], now: UnixMillis) -> bool {
-    number(lease).is_none_or(|lease| lease_ends(LeaseId(lease)) <= now)
 }
 
 /// A record's fields as they are read.
@@ -125,19 +94,19 @@ impl Fields {
         (is_whole && !is_over(fields.expires_at, now)).then_some(fields)
     }
 
-    /// What is shown of it.
-    pub(super) fn into_view(self, now: UnixMillis) -> Option<TransactionView> {
-        let marks: std::collections::HashMap<&[u8], &[u8]> = self
+    /// The mark of each of so many queues.
+    pub(super) fn marks(&self, tags: &[&str]) -> Vec<Option<Mark>> {
+        let marks: HashMap<&[u8], &[u8]> = self
             .marks
             .iter()
             .map(|(name, value)| (name.get(2..).unwrap_or_default(), &**value))
             .collect();
-        let states = tags(&self.queues)
-            .filter_map(|tag| {
-                let state = Mark::state(marks.get(tag.as_bytes()).copied(), now);
-                Some((keys::queue_of_tag(tag)?, state))
-            })
-            .collect();
+        let mark = |tag: &&str| Mark::read(marks.get(tag.as_bytes())?);
+        tags.iter().map(mark).collect()
+    }
+
+    /// What is shown of it, with the states of its messages.
+    pub(super) fn into_view(self, states: Vec<(QueueName, State)>) -> Option<TransactionView> {
         Some(TransactionView {
             priority: self.priority?,
             expires_at: self.expires_at,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::RedisAddress,
-    mailbox::{Expiration, Record, State, TransactionId, UnixMillis, Update},
+    mailbox::{Expiration, Record, TransactionId, UnixMillis, Update},
     runtime::Timers,
 };
 
@@ -25,10 +25,10 @@ const SLICE: usize = 500;
 
 /// How long a transaction whose delay is over belongs to who puts it into its queues. If nobody has done so by then,
 /// the next may.
-const CLAIM: Duration = Duration::from_secs(30);
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// When one that could not be put into all of its queues is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// Transactions that are claimed at once.
 const CLAIMED_AT_ONCE: u64 = 64;
@@ -211,21 +211,16 @@ impl Records {
         async move { Ok(*answer.await? == *b"1") }
     }
 
-    /// Notes what became of a message; whether there was anything to note. On its way at once.
+    /// Notes what became of a message, soon; whether there was anything to note.
     pub(super) fn mark(
         &self,
         id: TransactionId,
         tag: &str,
         mark: Mark,
     ) -> impl Future<Output = Result<bool, Fault>> + use<> {
-        let answer = self.marks.ask(&keys::record_key(id), |arguments| {
-            let (letter, lease) = mark.parts();
+        let answer = self.marks.ask_later(&keys::record_key(id), |arguments| {
             arguments.text(&Mark::field(tag));
-            arguments.text(letter);
-            match lease {
-                Some(lease) => arguments.number(lease.0),
-                None => arguments.text(""),
-            }
+            arguments.text(mark.letter());
         });
         async move { Ok(*answer.await? == *b"1") }
     }
@@ -279,12 +274,12 @@ impl Records {
         Ok(read())
     }
 
-    /// States of a transaction in the queues of a list of tags.
-    pub(super) async fn states(
+    /// What is noted of a transaction's messages in the queues of a list of tags.
+    pub(super) async fn marks(
         &self,
         id: TransactionId,
         tags: &[&str],
-    ) -> Result<Vec<State>, Fault> {
+    ) -> Result<Vec<Option<Mark>>, Fault> {
         let key = keys::record_key(id);
         let answers: Vec<_> = tags
             .chunks(SLICE)
@@ -295,14 +290,13 @@ impl Records {
                 self.connection.call(&parts)
             })
             .collect();
-        let mut states = Vec::with_capacity(tags.len());
+        let mut marks = Vec::with_capacity(tags.len());
         for answer in answers {
             for value in into_list(answer.await?)? {
-                let value = into_bytes(value)?;
-                states.push(Mark::state(value.as_deref(), self.clock.now()));
+                marks.push(into_bytes(value)?.as_deref().and_then(Mark::read));
             }
         }
-        Ok(states)
+        Ok(marks)
     }
 
     /// Changes a record; gives the second of its end and its queues, or nothing if it is gone.

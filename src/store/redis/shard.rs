@@ -37,7 +37,7 @@ pub(super) struct Shard {
     /// Pushes, which a server without memory refuses.
     pub(super) pushes: Rc<Batcher>,
     /// What is done with dead letters.
-    pub(super) burials: Rc<Batcher>,
+    pub(super) dead_letters: Rc<Batcher>,
     /// Everything else.
     others: Rc<Batcher>,
     pub(super) rounds: Rounds,
@@ -100,17 +100,6 @@ pub(super) struct Waiter<'name> {
     pub(super) number: u64,
 }
 
-/// What becomes of a message that is given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Released {
-    /// It is in its line again.
-    Back,
-    /// It was given back as often as may be, and is dead.
-    Dead,
-    /// It was not out any more by that lease.
-    No,
-}
-
 /// What a sweep tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Swept {
@@ -166,7 +155,7 @@ impl Shard {
         };
         Self {
             pushes: batcher(push),
-            burials: batcher(dead),
+            dead_letters: batcher(dead),
             others: batcher(queue),
             rounds: Rounds::new(timers, &clock),
             worker: RefCell::new("".into()),
@@ -191,7 +180,7 @@ impl Shard {
         }
     }
 
-    fn ask(
+    pub(super) fn ask(
         &self,
         name: &str,
         key: &QueueKey,
@@ -203,12 +192,14 @@ impl Shard {
         })
     }
 
-    /// Takes messages, or waits if it has a waiter's names.
+    /// Takes messages, or waits if it has a waiter's names. What the same waiter was handed in vain, under `earlier`
+    /// names of its worker, comes back first.
     pub(super) async fn pop(
         &self,
         key: &QueueKey,
         pop: &Pop,
         waiter: Option<Waiter<'_>>,
+        earlier: &[Rc<str>],
     ) -> Result<Popped, Fault> {
         let answer = self.ask("pop", key, |arguments| {
             write_terms(pop, arguments);
@@ -217,6 +208,7 @@ impl Shard {
                 Some(waiter) => arguments.number(waiter.number),
                 None => arguments.text(""),
             }
+            arguments.text(&earlier.join(" "));
         });
         let reply = answer.await?;
         match reply.first() {
@@ -255,8 +247,7 @@ impl Shard {
         lease: LeaseId,
         ids: &[TransactionId],
     ) -> Result<Vec<Settled>, Fault> {
-        let answer = self.others.ask_later(&key.key, |arguments| {
-            arguments.text("settle");
+        let answer = self.ask("settle", key, |arguments| {
             arguments.number(lease.0);
             arguments.text(&joined(ids));
         });
@@ -267,14 +258,14 @@ impl Shard {
         })
     }
 
-    /// What becomes of each of the messages that is still out by this lease.
+    /// Which of the messages were still out by this lease, and are no more.
     pub(super) async fn release(
         &self,
         key: &QueueKey,
         lease: LeaseId,
         ids: &[TransactionId],
         reason: Return,
-    ) -> Result<Vec<Released>, Fault> {
+    ) -> Result<Vec<bool>, Fault> {
         let answer = self.ask("release", key, |arguments| {
             arguments.text(match reason {
                 Return::Unsent => "U",
@@ -284,11 +275,7 @@ impl Shard {
             arguments.number(lease.0);
             arguments.text(&joined(ids));
         });
-        read_flags(&answer.await?, ids.len(), |flag| match flag {
-            b'1' => Released::Back,
-            b'2' => Released::Dead,
-            _ => Released::No,
-        })
+        read_flags(&answer.await?, ids.len(), |flag| flag == b'1')
     }
 
     /// Which of the messages were there to be acked.
@@ -425,7 +412,7 @@ impl Shard {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        let batchers = [&self.pushes, &self.burials, &self.others];
+        let batchers = [&self.pushes, &self.dead_letters, &self.others];
         batchers.iter().all(|it| it.is_idle()) && self.connection.in_flight() == 0
     }
 }
@@ -454,7 +441,7 @@ fn kind_letter(kind: LeaseKind) -> &'static str {
 }
 
 /// Most messages, most bytes, and milliseconds of the lease, each at least one.
-fn terms(pop: &Pop) -> (u64, u64, u64) {
+pub(super) fn terms(pop: &Pop) -> (u64, u64, u64) {
     let life_ms = u64::try_from(pop.lease.as_millis()).unwrap_or(u64::MAX);
     (
         clamped(pop.count_max.clamp(1, POP_MAX)),

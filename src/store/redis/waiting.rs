@@ -18,12 +18,15 @@ use super::{
     connection::{Fault, Listener},
     handed::Handed,
     reader::Reader,
-    shard::{Popped, QueueKey, Waiter},
+    shard::{Popped, QueueKey, Shard, Waiter, terms},
 };
 use crate::{
     mailbox::{Pop, Reply},
     runtime,
 };
+
+/// Names of its worker that a pop remembers. What was handed to it under others comes back when its lease lapses.
+const EARLIER_MAX: usize = 4;
 
 /// The pops of a worker that wait, by the numbers of their tickets.
 #[derive(Default)]
@@ -36,6 +39,10 @@ struct Waiting {
     has_waited: bool,
     /// Nobody waits for messages any more.
     is_cancelled: bool,
+    /// The name of its worker under which it was asked for last.
+    asked_as: Option<Rc<str>>,
+    /// Those under which it was before, in vain: what it was handed under them has come nowhere.
+    earlier: Vec<Rc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +53,9 @@ enum Stage {
     Registered,
     /// It was handed messages, whose contents are on their way.
     Handed,
+    /// It was answered with nothing while its server could not be asked. What it may have been handed in that time
+    /// comes back when there is a connection again.
+    Over,
 }
 
 impl Client {
@@ -58,6 +68,8 @@ impl Client {
                 stage: Stage::Asked,
                 has_waited: false,
                 is_cancelled: false,
+                asked_as: None,
+                earlier: Vec::new(),
             };
             self.waiters.0.borrow_mut().insert(number, waiting);
         }
@@ -72,17 +84,21 @@ impl Client {
                 worker: &worker,
                 number,
             });
-            let handed = match shard.pop(queue, &pop, waiter).await {
+            let earlier = self.ask_as(number, &worker);
+            let handed = match shard.pop(queue, &pop, waiter, &earlier).await {
                 Ok(Popped::Messages(handed)) => handed,
                 Ok(Popped::Again) => continue,
+                // The connection has become another one between the asking and the sending, and whoever waits by that
+                // name is nobody.
+                Ok(Popped::Waits) if shard.worker() != worker => continue,
                 Ok(Popped::Nothing) => return self.answer_with_nothing(number),
-                Ok(Popped::Waits) => return Box::pin(self.note_waiting(number)).await,
+                Ok(Popped::Waits) => return Box::pin(self.note_waiting(number, true)).await,
                 Err(fault) if self.waits_through(number, &fault) => {
-                    // What it took comes back when its lease lapses; it may as well be tried again.
+                    // What it took goes back when it is tried again.
                     if shard.connection.is_up() && !fault.is_of_replica() {
                         continue;
                     }
-                    return Box::pin(self.note_waiting(number)).await;
+                    return Box::pin(self.note_waiting(number, false)).await;
                 }
                 Err(fault) => {
                     self.waiters.0.borrow_mut().remove(&number);
@@ -94,6 +110,25 @@ impl Client {
                 return;
             }
         }
+    }
+
+    /// Notes under which name of its worker a pop is asked for; gives those under which it was before. That they are
+    /// told twice does no harm.
+    fn ask_as(&self, number: u64, worker: &Rc<str>) -> Vec<Rc<str>> {
+        let mut waiters = self.waiters.0.borrow_mut();
+        let Some(waiting) = waiters.get_mut(&number) else {
+            return Vec::new();
+        };
+        if !worker.is_empty()
+            && let Some(before) = waiting.asked_as.replace(Rc::clone(worker))
+            && before != *worker
+        {
+            if waiting.earlier.len() >= EARLIER_MAX {
+                waiting.earlier.remove(0);
+            }
+            waiting.earlier.push(before);
+        }
+        waiting.earlier.clone()
     }
 
     /// Whether a pop waits on though its connection has ended.
@@ -134,8 +169,8 @@ impl Client {
         self.reply(number, no_messages(), None);
     }
 
-    /// The server has a pop among its waiters, or will when there is a connection again.
-    async fn note_waiting(self: &Rc<Self>, number: u64) {
+    /// The server has a pop among its waiters, or, if it is not known there yet, will when there is a connection again.
+    async fn note_waiting(self: &Rc<Self>, number: u64, is_known: bool) {
         let is_cancelled = {
             let mut waiters = self.waiters.0.borrow_mut();
             // Messages may have been handed over already.
@@ -147,6 +182,10 @@ impl Client {
             };
             waiting.stage = Stage::Registered;
             waiting.has_waited = true;
+            if is_known {
+                // What it was handed by them has been taken back.
+                waiting.earlier.clear();
+            }
             waiting.is_cancelled
         };
         if is_cancelled {
@@ -155,7 +194,7 @@ impl Client {
     }
 
     /// Ends a wait. If messages were handed over before that, they are the answer.
-    pub(super) async fn cancel(&self, number: u64) {
+    pub(super) async fn cancel(self: &Rc<Self>, number: u64) {
         let pop = {
             let mut waiters = self.waiters.0.borrow_mut();
             let Some(waiting) = waiters.get_mut(&number) else {
@@ -175,13 +214,42 @@ impl Client {
             worker: &worker,
             number,
         };
-        // Whether it was still there or not: what was handed over has come before this answer. Without an answer, the
-        // server does not know the waiter any more.
-        let _ = shard.cancel(&queue, &pop, waiter).await;
-        let stage = self.waiters.0.borrow().get(&number).map(|it| it.stage);
-        if stage == Some(Stage::Registered) {
-            self.answer_with_nothing(number);
+        // Whether it was still there or not: what was handed over has come before this answer.
+        let cancelled = shard.cancel(&queue, &pop, waiter).await;
+        {
+            let mut waiters = self.waiters.0.borrow_mut();
+            let waiting = waiters.get_mut(&number);
+            let Some(waiting) = waiting.filter(|it| it.stage == Stage::Registered) else {
+                return;
+            };
+            waiting.stage = Stage::Over;
         }
+        match cancelled {
+            // The next one will do.
+            Err(fault) if fault.is_of_connection() && shard.worker() == worker => {}
+            cancelled => self.forget(number, &queue, &pop, cancelled.is_ok()),
+        }
+        self.reply(number, no_messages(), None);
+    }
+
+    /// Forgets a waiter that is over. What it was handed and did not get comes back; under its last name that can be
+    /// nothing if its cancelling was answered.
+    fn forget(self: &Rc<Self>, number: u64, queue: &QueueKey, pop: &Pop, is_answered: bool) {
+        let waiting = self.waiters.0.borrow_mut().remove(&number);
+        let Some(waiting) = waiting.filter(|it| !is_answered || !it.earlier.is_empty()) else {
+            return;
+        };
+        let names: Vec<Rc<str>> = waiting
+            .earlier
+            .into_iter()
+            .chain(waiting.asked_as)
+            .collect();
+        let (this, queue, pop) = (Rc::clone(self), queue.clone(), pop.clone());
+        self.spawn(async move {
+            // If that fails, too, it comes back when its lease lapses.
+            let shard = this.shard_of(&queue);
+            let _ = shard.recover(&queue, &pop, number, &names).await;
+        });
     }
 
     /// Messages for a waiter.
@@ -190,7 +258,7 @@ impl Client {
             let mut waiters = self.waiters.0.borrow_mut();
             let waiting = waiters
                 .get_mut(&number)
-                .filter(|it| it.stage != Stage::Handed);
+                .filter(|it| !matches!(it.stage, Stage::Handed | Stage::Over));
             waiting.map(|waiting| {
                 waiting.stage = Stage::Handed;
                 waiting.pop.clone()
@@ -216,18 +284,22 @@ impl Client {
         let mut over = Vec::new();
         for (&number, waiting) in self.waiters.0.borrow_mut().iter_mut() {
             let queue = QueueKey::of(&waiting.pop.queue);
-            if waiting.stage != Stage::Registered || queue.server(self.shards.len()) != server {
+            if queue.server(self.shards.len()) != server {
                 continue;
             }
-            if waiting.is_cancelled {
-                over.push(number);
-            } else {
-                waiting.stage = Stage::Asked;
-                again.push((number, queue, waiting.pop.clone()));
+            match waiting.stage {
+                // Its cancelling is under way, and finds that there is another connection.
+                Stage::Registered if waiting.is_cancelled => {}
+                Stage::Registered => {
+                    waiting.stage = Stage::Asked;
+                    again.push((number, queue, waiting.pop.clone()));
+                }
+                Stage::Over => over.push((number, queue, waiting.pop.clone())),
+                Stage::Asked | Stage::Handed => {}
             }
         }
-        for number in over {
-            self.answer_with_nothing(number);
+        for (number, queue, pop) in over {
+            self.forget(number, &queue, &pop, false);
         }
         // Tickets are numbered in the order of their requests.
         again.sort_unstable_by_key(|&(number, ..)| number);
@@ -236,6 +308,25 @@ impl Client {
             // Not counted as one under way: it is none of those that clients ask for now.
             runtime::spawn(async move { this.try_pop(number, &queue, pop).await });
         }
+    }
+}
+
+impl Shard {
+    /// What a waiter that waits no more was handed in vain, by earlier names of its worker, comes back.
+    pub(super) async fn recover(
+        &self,
+        key: &QueueKey,
+        pop: &Pop,
+        number: u64,
+        earlier: &[Rc<str>],
+    ) -> Result<(), Fault> {
+        let answer = self.ask("recover", key, |arguments| {
+            let (_, _, life_ms) = terms(pop);
+            arguments.text(&earlier.join(" "));
+            arguments.number(number);
+            arguments.number(life_ms);
+        });
+        answer.await.map(|_| ())
     }
 }
 

@@ -7,17 +7,24 @@ function operations.amend(q)
   local value = fields[HEAD_LENGTH + 1]
   if not value then
     return '0'
+  elseif value == GONE then
+    if new_end then
+      look_by(q, head, new_end * 1000)
+      seal(q, head)
+      call('ZADD', q .. ':t', text(new_end * 1000), id)
+    end
+    return '0'
   end
-  local expires_at, bytes, place, deliveries, lease, status = read_message(value)
+  local expires_at, bytes, place, deliveries, stays, lease, taker = read_message(value)
   expires_at, bytes = new_end or expires_at, new_bytes or bytes
   local time = expires_at * 1000
-  if status == DEAD then
-    bury(q, head, id, expires_at, bytes, place, deliveries, lease)
+  if lease == DEAD then
+    bury(q, head, id, expires_at, bytes, place, deliveries, stays)
     look_by(q, head, time)
   elseif lease then
-    time = lend(q, head, id, expires_at, bytes, place, deliveries, lease, status)
+    time = lend(q, head, id, expires_at, bytes, place, deliveries, stays, lease, taker)
   else
-    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, deliveries))
+    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, deliveries, stays))
     look_by(q, head, time)
   end
   seal(q, head)

@@ -25,8 +25,8 @@ function operations.dead(q)
 end
 
 -- Reads which dead letters something is to be done with: ids, or nothing and how many of the first. `handle` gets a
--- slice of them, and the values by their ids. Gives how many dead letters are left, and of those that it was done with
--- lease and id.
+-- slice of them, and the values by their ids. Gives how many dead letters are left, and the ids of those that it was done
+-- with.
 local function with_dead(q, handle)
   local named, count = split_ids(argument()), tonumber(argument())
   local head = open(q)
@@ -35,25 +35,20 @@ local function with_dead(q, handle)
     ids = call('ZRANGE', q .. ':x', '0', text(count - 1))
   end
   local values = read_messages(q, ids)
-  local moved, over, told = {}, {}, {}
+  local moved, over, is_moved = {}, {}, {}
   for _, id in ipairs(ids) do
-    local expires_at, _, _, _, lease, status = read_message(values[id])
-    if not told[id] and status == DEAD and not is_over(expires_at) then
+    local expires_at, _, _, _, _, lease = read_message(values[id])
+    if not is_moved[id] and lease == DEAD and not is_over(expires_at) then
       moved[#moved + 1] = id
-      told[id] = text(lease)
-    elseif #named == 0 then
+      is_moved[id] = true
+    elseif #named == 0 and is_over(expires_at) then
       over[#over + 1] = id
     end
   end
   -- They would be in the way of those that follow.
   forget(q, over, false, true)
   handle(head, moved, values)
-  local reply = {call('ZCARD', q .. ':x'), ' '}
-  for _, id in ipairs(moved) do
-    reply[#reply + 1] = told[id] .. ' '
-    reply[#reply + 1] = id
-  end
-  return table.concat(reply)
+  return call('ZCARD', q .. ':x') .. ' ' .. table.concat(moved)
 end
 
 -- redrive: ids, how many. They are in the line again, at their old places and as if never handed out.
@@ -68,8 +63,8 @@ end
 
 -- purge: ids, how many. The queue is rid of them.
 function operations.purge(q)
-  return with_dead(q, function(head, ids)
-    forget(q, ids, false, true)
+  return with_dead(q, function(head, ids, values)
+    let_go(q, head, ids, values, false, true)
     if head.d then
       -- There may be nothing left to keep the queue for.
       look_by(q, head, now)

@@ -4,8 +4,8 @@
 -- then how often they had been handed out, and their ids.
 local deaths = {}
 
-local function bury(q, head, id, expires_at, bytes, place, deliveries, lease)
-  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, lease, DEAD))
+local function bury(q, head, id, expires_at, bytes, place, deliveries, stays)
+  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, stays, DEAD, 0))
 end
 
 -- Messages that are out become dead letters, in the order in which they were in the line.
@@ -17,8 +17,8 @@ local function die(q, head, ids, values)
   in_slices(ids, function(slice)
     local places, times = {}, {}
     for _, id in ipairs(slice) do
-      local expires_at, bytes, place, deliveries, lease = read_message(values[id])
-      bury(q, head, id, expires_at, bytes, place, deliveries, lease)
+      local expires_at, bytes, place, deliveries, stays = read_message(values[id])
+      bury(q, head, id, expires_at, bytes, place, deliveries, stays)
       places[#places + 1] = text(place)
       places[#places + 1] = id
       times[#times + 1] = text(expires_at * 1000)

@@ -44,7 +44,7 @@ local function read_head(q, ...)
   return head, fields
 end
 
--- Takes messages out of the queue altogether; says whether any of them may be in the line, or dead.
+-- Takes messages out of the queue altogether; the caller says whether any of them may be in the line, or dead.
 local function forget(q, ids, is_in_line, is_dead)
   for from = 1, #ids, SLICE do
     local to = math.min(from + SLICE - 1, #ids)

@@ -7,23 +7,19 @@ local function new_lease(q, head, life, kind)
 end
 
 -- Writes down a message that is out; gives when something happens to it.
-local function lend(q, head, id, expires_at, bytes, place, deliveries, lease, status)
-  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, lease, status))
+local function lend(q, head, id, expires_at, bytes, place, deliveries, stays, lease, taker)
+  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, stays, lease, taker))
   local time = math.min(ends_at(lease), expires_at * 1000)
   look_by(q, head, time)
   return text(time)
 end
 
--- Lends a message once more, by a lease of that kind. Gives when something happens to it, and how often it has been
--- handed out: with a '-' if it dies at the lease's lapse.
-local function hand_out(q, head, id, expires_at, bytes, place, deliveries, lease, kind)
+-- Lends a message once more. Gives when something happens to it, and how often it has been handed out.
+local function hand_out(q, head, id, expires_at, bytes, place, deliveries, stays, lease, taker)
   if deliveries < DELIVERIES_COUNTED_MAX then
     deliveries = deliveries + 1
   end
-  if deliveries_max > 0 and deliveries >= deliveries_max and kind == 'R' then
-    return lend(q, head, id, expires_at, bytes, place, deliveries, lease, DIES), -deliveries
-  end
-  return lend(q, head, id, expires_at, bytes, place, deliveries, lease, RETURNS), deliveries
+  return lend(q, head, id, expires_at, bytes, place, deliveries, stays, lease, taker), deliveries
 end
 
 local function read_line(q, from, count)
@@ -33,7 +29,7 @@ end
 -- Takes messages from the head of the line: a lease, their bytes, how often each was handed out, and their ids; and
 -- whether it gave up, because too many messages came first whose life is over. The head may have been read already: the
 -- ids of `slice`, and their values in `fields` behind those of the queue itself.
-local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
+local function take(q, head, count_max, bytes_max, life, kind, taker, slice, fields)
   local ids, counts, over, total, done, lease = {}, {}, {}, 0, 0, nil
   local is_full, before = false, HEAD_LENGTH
   if not slice then
@@ -45,7 +41,7 @@ local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
     end
     local times = {}
     for at, id in ipairs(slice) do
-      local expires_at, bytes, place, deliveries = read_message(fields[before + at])
+      local expires_at, bytes, place, deliveries, stays = read_message(fields[before + at])
       if is_over(expires_at) then
         over[#over + 1] = id
       elseif #ids > 0 and total + bytes > bytes_max then
@@ -53,7 +49,7 @@ local function take(q, head, count_max, bytes_max, life, kind, slice, fields)
         break
       else
         lease = lease or new_lease(q, head, life, kind)
-        local time, count = hand_out(q, head, id, expires_at, bytes, place, deliveries, lease, kind)
+        local time, count = hand_out(q, head, id, expires_at, bytes, place, deliveries, stays, lease, taker)
         times[#times + 1] = time
         times[#times + 1] = id
         ids[#ids + 1] = id
@@ -82,7 +78,8 @@ local function serve(q, head)
   seal(q, head)
   local waiter = first_waiter(q)
   while waiter do
-    local lease, bytes, counts, ids = take(q, head, waiter.count, waiter.bytes, waiter.life, waiter.kind)
+    local lease, bytes, counts, ids = take(q, head, waiter.count, waiter.bytes, waiter.life, waiter.kind,
+      waiter.taker)
     seal(q, head)
     if #ids == 0 then
       return
@@ -97,8 +94,8 @@ local function put_back(q, head, ids, values, void)
   in_slices(ids, function(slice)
     local places, times = {}, {}
     for _, id in ipairs(slice) do
-      local expires_at, bytes, place, deliveries = read_message(values[id])
-      put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, math.max(deliveries - void, 0)))
+      local expires_at, bytes, place, deliveries, stays = read_message(values[id])
+      put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, math.max(deliveries - void, 0), stays))
       places[#places + 1] = text(place)
       places[#places + 1] = id
       times[#times + 1] = text(expires_at * 1000)
@@ -118,4 +115,31 @@ local function read_messages(q, ids)
     end
   end)
   return values
+end
+
+-- Messages that are delivered or given up leave the queue; the caller says whether any of them may be in the line, or
+-- dead. Of some it stays that they have been here.
+local function let_go(q, head, ids, values, is_in_line, is_dead)
+  local leaving, staying = {}, {}
+  for _, id in ipairs(ids) do
+    local expires_at, _, _, _, stays = read_message(values[id])
+    if stays == 1 then
+      staying[#staying + 1] = id
+      put(q, head, id, GONE)
+      look_by(q, head, expires_at * 1000)
+      call('ZADD', q .. ':t', text(expires_at * 1000), id)
+    else
+      leaving[#leaving + 1] = id
+    end
+  end
+  seal(q, head)
+  forget(q, leaving, is_in_line, is_dead)
+  in_slices(staying, function(slice)
+    if is_in_line then
+      call('ZREM', q .. ':l', unpack(slice))
+    end
+    if is_dead then
+      call('ZREM', q .. ':x', unpack(slice))
+    end
+  end)
 end

@@ -37,3 +37,18 @@ function operations.info(q)
   local size, dead = call('ZCARD', q .. ':l'), call('ZCARD', q .. ':x')
   return table.concat({head.p or '-', is_blocked, size, dead, #high, ''}, ' ') .. table.concat(high) .. table.concat(low)
 end
+
+-- state: id. Gives where the message is: 'L', in the line, or out until its answer is written; 'B', out until it is
+-- acked; 'X', among the dead letters; '-', not here.
+function operations.state(q)
+  local _, fields = open(q, argument())
+  local value = fields[HEAD_LENGTH + 1]
+  if not value or value == GONE then
+    return '-'
+  end
+  local _, _, _, _, _, lease = read_message(value)
+  if lease == DEAD then
+    return 'X'
+  end
+  return lease and lease % 2 == 1 and 'B' or 'L'
+end

@@ -1,3 +1,5 @@
+local time = string.format('%.0f', now)
+
 -- Claims keys by which repeats of pushes are known. Behind the time in ARGV, for each key: an id for the push, the
 -- fingerprint of what it says, milliseconds for which the key is remembered, and those after which somebody else may go
 -- on with a push that was begun. Gives for each a letter and the id of the push: 'N', it is new and begun by this; 'D', it
@@ -11,9 +13,9 @@ local function claim(key, id, fingerprint, life, patience)
       -- Not without need: a server without memory refuses a script's writes only until it has done one that needs none.
       call('DEL', key)
     end
-    call('HSET', key, 'u', until_ms, 'i', id, 'f', fingerprint, 'b', string.format('%.0f', now))
+    call('HSET', key, 'u', until_ms, 'i', id, 'f', fingerprint, 'b', time)
     call('PEXPIREAT', key, until_ms)
-    return 'N' .. id
+    return 'N' .. id .. time
   elseif known_fingerprint ~= fingerprint then
     return 'O'
   elseif not begun then
@@ -21,8 +23,8 @@ local function claim(key, id, fingerprint, life, patience)
   elseif tonumber(begun) + tonumber(patience) > now then
     return 'W' .. known_id
   end
-  call('HSET', key, 'b', string.format('%.0f', now))
-  return 'B' .. known_id
+  call('HSET', key, 'b', time)
+  return 'B' .. known_id .. time
 end
 
 local replies = {}

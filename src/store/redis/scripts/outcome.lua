@@ -1,14 +1,15 @@
--- Notes what became of a push whose key was claimed. Behind the time in ARGV, for each key: the id of the push, and 'D':
--- it is done; 'U': it is not done, and whoever repeats it may go on with it; 'N': nothing of it is there, the key is
--- free. Gives '1', or '0' where the key is not that push's any more.
-local function note(key, id, outcome)
-  if call('HGET', key, 'i') ~= id then
+-- Notes what became of a push whose key was claimed. Behind the time in ARGV, for each key: the id of the push, the time
+-- of the claim, and 'D': it is done; 'U': it is not done, and whoever repeats it may go on with it; 'N': nothing of it is
+-- there, the key is free. Gives '1', or '0' where the key is not that push's, or the push is somebody else's by now.
+local function note(key, id, claimed, outcome)
+  local known_id, begun = unpack(call('HMGET', key, 'i', 'b'))
+  if known_id ~= id or outcome ~= 'D' and begun ~= claimed then
     return '0'
   elseif outcome == 'D' then
     call('HDEL', key, 'b')
   elseif outcome == 'N' then
     call('DEL', key)
-  elseif call('HEXISTS', key, 'b') == 1 then
+  else
     call('HSET', key, 'b', '0')
   end
   return '1'
@@ -16,7 +17,7 @@ end
 
 local replies = {}
 for number, key in ipairs(KEYS) do
-  local is_done, reply = pcall(note, key, unpack(ARGV, 2 * number, 2 * number + 1))
+  local is_done, reply = pcall(note, key, unpack(ARGV, 3 * number - 1, 3 * number + 1))
   if not is_done then
     reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end

@@ -1,7 +1,7 @@
 -- Messages come in.
 
 -- What a queue is told of a message: id, '1' for low priority, second of its end, bytes of its payload, '1' if the
--- queue may have it already, and the payload itself behind a ':', or nothing where it is to be fetched.
+-- queue may have it already or be told of it again, and the payload itself behind a ':', or nothing where it is to be fetched.
 local function read_letter()
   return {
     id = argument(), is_low = argument() == '1', expires_at = argument(), bytes = argument(),
@@ -21,18 +21,18 @@ local function enter(q, letter)
   if letter.is_repeat and fields[HEAD_LENGTH + 1] or is_over(expires_at) then
     return '0'
   end
-  local place = number(q, head) + (letter.is_low and LOW or 0)
+  local place, stays = number(q, head) + (letter.is_low and LOW or 0), letter.is_repeat and 1 or 0
   -- Somebody waits only where there is nothing in the line, so it need not go through there.
   local waiter, time = first_waiter(q), expires_at .. '000'
   if waiter then
     local lease = new_lease(q, head, waiter.life, waiter.kind)
     local count
-    time, count = hand_out(q, head, id, expires_at, bytes, place, 0, lease, waiter.kind)
+    time, count = hand_out(q, head, id, expires_at, bytes, place, 0, stays, lease, waiter.taker)
     seal(q, head)
     local payload = letter.carried ~= '' and string.sub(letter.carried, 2) or nil
     hand_over(q, waiter, lease, bytes, {count}, {id}, payload)
   else
-    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, 0))
+    put(q, head, id, struct.pack(IN_LINE, expires_at, bytes, place, 0, stays))
     look_by(q, head, expires_at * 1000)
     seal(q, head)
     call('ZADD', q .. ':l', text(place), id)

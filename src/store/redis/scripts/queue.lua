@@ -3,7 +3,8 @@
 -- The keys of a queue, of which `q` is the first:
 --   q       hash   n: numbers given so far; p: second of the last pop; d: when to look at the queue, as in pb:due;
 --                  and for each message its id: end of life, bytes of payload, place in the line, how often it was
---                  handed out and, once it is out, its lease and its status
+--                  handed out, whether something of it stays and, while it is out of the line, its lease and its taker;
+--                  or what stays of it
 --   q:l     zset   the line: ids by place; the smaller, the nearer to the head
 --   q:x     zset   dead letters: ids by their places in the line
 --   q:t     zset   ids by the time something happens to them: a lease lapses or a life ends
@@ -33,16 +34,18 @@ local DUE_AT_ONCE = 1000
 
 local ID_LENGTH = 36
 
-local IN_LINE = '>I4I4dI2'
-local IN_LINE_LENGTH = 18
-local OUT = '>I4I4dI2dB'
+local IN_LINE = '>I4I4dI2B'
+local IN_LINE_LENGTH = 19
+local OUT = '>I4I4dI2Bdd'
+
+-- What stays of a message that is not to come again though it may be pushed again: until its life is over.
+local GONE = 'G'
 
 -- What has been handed out more often is counted no further.
 local DELIVERIES_COUNTED_MAX = 65535
 
--- What becomes of a message at the lapse of its lease. It is decided when it is handed out, so that its record tells
--- the same, whatever the next agent's configuration says.
-local RETURNS, DIES, DEAD = 0, 1, 2
+-- The lease of a dead letter, which no hand-out has.
+local DEAD = -2
 
 local next_argument = 5
 
@@ -72,22 +75,27 @@ local function in_slices(list, handle)
   end
 end
 
--- End of life, bytes, place, deliveries, and if it is not in the line its lease and its status, of a message. A dead one
--- has the lease that it died of.
+-- End of life, bytes, place, deliveries, 1 if something of it is to stay, and if it is not in the line its lease and its
+-- taker, of a message.
 local function read_message(value)
-  if not value then
-    -- In the line and nowhere else, which is not our doing: it is over.
-    return 0, 0, 0, 0
+  if not value or value == GONE then
+    -- Where it is in the line nevertheless, that is not our doing: it is over.
+    return 0, 0, 0, 0, 0
   elseif #value > IN_LINE_LENGTH then
-    local expires_at, bytes, place, deliveries, lease, status = struct.unpack(OUT, value)
-    return expires_at, bytes, place, deliveries, lease, status
+    local expires_at, bytes, place, deliveries, stays, lease, taker = struct.unpack(OUT, value)
+    return expires_at, bytes, place, deliveries, stays, lease, taker
   end
-  local expires_at, bytes, place, deliveries = struct.unpack(IN_LINE, value)
-  return expires_at, bytes, place, deliveries
+  local expires_at, bytes, place, deliveries, stays = struct.unpack(IN_LINE, value)
+  return expires_at, bytes, place, deliveries, stays
 end
 
 local function ends_at(lease)
   return math.floor(lease / LEASES_A_MILLISECOND)
+end
+
+-- Whether a message dies when its lease lapses: it was out to be acked, and has been so too often.
+local function dies_at_lapse(lease, deliveries)
+  return lease % 2 == 1 and deliveries_max > 0 and deliveries >= deliveries_max
 end
 
 local function is_over(expires_at)

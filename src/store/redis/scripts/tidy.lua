@@ -27,7 +27,7 @@ local function read_due(q)
   end
   local last = tonumber(call('ZSCORE', times, due[#due]))
   for _, value in pairs(values) do
-    local expires_at, _, _, _, lease = read_message(value)
+    local expires_at, _, _, _, _, lease = read_message(value)
     if lease and ends_at(lease) == last and not is_over(expires_at) then
       -- What was handed out together goes back together, however much it is. Lives may end in several goes: any
       -- number of them may end in the same second.
@@ -43,10 +43,10 @@ local function tidy(q)
   local head, due, values = read_head(q), read_due(q)
   local over, lapsed, dying = {}, {}, {}
   for _, id in ipairs(due) do
-    local expires_at, _, _, _, lease, status = read_message(values[id])
-    if not lease or status == DEAD or is_over(expires_at) then
+    local expires_at, _, _, deliveries, _, lease = read_message(values[id])
+    if not lease or lease == DEAD or is_over(expires_at) then
       over[#over + 1] = id
-    elseif status == DIES then
+    elseif dies_at_lapse(lease, deliveries) then
       dying[#dying + 1] = id
     else
       lapsed[#lapsed + 1] = id
@@ -55,7 +55,7 @@ local function tidy(q)
   forget(q, over, true, true)
   die(q, head, dying, values)
   put_back(q, head, lapsed, values, 0)
-  local has_waiters = drop_dead_waiters(q) > 0
+  local has_waiters = drop_gone_waiters(q) > 0
   if has_waiters and call('EXISTS', q .. ':l') == 1 then
     serve(q, head)
     has_waiters = call('EXISTS', q .. ':w') == 1

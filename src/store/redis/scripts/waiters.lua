@@ -15,12 +15,21 @@ local function is_alive(worker)
   return alive[worker]
 end
 
+-- A ticket is the count of its worker's requests times this, and some more.
+local TICKETS_A_WORKER = 4294967296
+
+-- A number for a pop, by which it is known whose what is out is: the beginning of its worker's name, which is
+-- hexadecimal, and what no other ticket of that worker begins with.
+local function taker_of(worker, ticket)
+  return tonumber(string.sub(worker, 1, 5), 16) * TICKETS_A_WORKER + math.floor(tonumber(ticket) / TICKETS_A_WORKER)
+end
+
 local function waiter_of(entry)
   local worker, ticket, count, bytes, life, kind =
     string.match(entry, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   return {
     worker = worker, ticket = ticket, count = tonumber(count), bytes = tonumber(bytes), life = tonumber(life),
-    kind = kind
+    kind = kind, taker = taker_of(worker, ticket)
   }
 end
 
@@ -40,7 +49,7 @@ local function first_waiter(q)
 end
 
 -- Gives how many are left.
-local function drop_dead_waiters(q)
+local function drop_gone_waiters(q)
   local waiters, living = call('LRANGE', q .. ':w', '0', '-1'), {}
   for _, entry in ipairs(waiters) do
     if is_alive(string.match(entry, '^%S+')) then

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{record::Mark, shard::is_reliable},
     bench::{Agents, Bench, Layout},
     order::{LIMITS, pop, push, queue},
 };
 use crate::mailbox::{
-    DeadSelection, Handout, LeaseId, LeaseKind, Limits, Op, Pop, Reply, Return, State,
-    TransactionId, UnixMillis, engine::model_test::START,
+    DeadSelection, Handout, LeaseKind, Limits, Op, Pop, Reply, Return, State, TransactionId,
+    engine::model_test::START,
 };
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -140,119 +139,6 @@ fn each_death_is_told_once_by_whoever_comes_across_it() {
     assert_eq!(agents.answer(release), Reply::Released(0));
     assert_eq!(agents.deaths(), 5);
     assert_eq!(state(&mut agents, ids(&out)[0]), State::Dead);
-}
-
-#[test]
-fn notes_that_cross_leave_what_came_last() {
-    use Mark::{Blocked, Dead, Delivered, LastBlocked, Pending, Purged, Settling};
-    let lease = |ends: UnixMillis, number| LeaseId(ends.0 * 1024 + number);
-    let soon = START.plus(LEASE);
-    // Lapsed when it is looked at; in time still; of somebody else, in time.
-    let lapsed = lease(soon, 3);
-    let held = lease(soon.plus(LEASE), 5);
-    let other = lease(soon.plus(LEASE), 7);
-    let plain = lease(soon.plus(LEASE), 8);
-    assert!(is_reliable(held) && !is_reliable(plain));
-    let cases: &[(&[Mark], State)] = &[
-        (&[LastBlocked(held)], State::Blocked),
-        (&[LastBlocked(lapsed)], State::Dead),
-        (&[Blocked(lapsed)], State::Pending),
-        (&[LastBlocked(held), Dead(held)], State::Dead),
-        (&[LastBlocked(lapsed), Pending(lapsed)], State::Pending),
-        // The redrive was faster than the note of the death.
-        (
-            &[LastBlocked(held), Pending(held), Dead(held)],
-            State::Pending,
-        ),
-        // A redrive that has not been noted yet.
-        (&[LastBlocked(lapsed), Blocked(held)], State::Blocked),
-        (
-            &[LastBlocked(lapsed), Blocked(held), Pending(lapsed)],
-            State::Blocked,
-        ),
-        (&[Dead(held), Blocked(other)], State::Blocked),
-        (
-            &[
-                LastBlocked(held),
-                Dead(held),
-                LastBlocked(other),
-                Dead(held),
-            ],
-            State::Blocked,
-        ),
-        // Settling of a lease whose message somebody else had meanwhile.
-        (&[LastBlocked(lapsed), Settling(plain)], State::Dead),
-        (
-            &[LastBlocked(held), Dead(held), Settling(plain)],
-            State::Dead,
-        ),
-        (
-            &[LastBlocked(held), Dead(held), Settling(held)],
-            State::Dead,
-        ),
-        (&[LastBlocked(held), Settling(plain)], State::Blocked),
-        (&[LastBlocked(held), Settling(held)], State::Delivered),
-        (&[Settling(plain), LastBlocked(held)], State::Delivered),
-        // Nothing follows.
-        (&[Delivered, LastBlocked(held)], State::Delivered),
-        (&[Delivered, Purged], State::Delivered),
-        (
-            &[LastBlocked(lapsed), Purged, Blocked(held)],
-            State::Expired,
-        ),
-        (
-            &[Purged, Settling(plain), Pending(lapsed), Dead(held)],
-            State::Expired,
-        ),
-        (&[LastBlocked(lapsed), Delivered], State::Delivered),
-    ];
-    let mut agents = Agents::start(&Bench::new(Layout::One), 1, &LIMITS, Some(START));
-    for (number, (marks, expected)) in (1..).zip(cases) {
-        agents.set_time(START);
-        let order = push(number, &["a"], "x");
-        agents.answer(order.op());
-        agents.set_time(soon);
-        let client = std::rc::Rc::clone(&agents.worker(0).client);
-        agents.bench.run(async {
-            for &mark in *marks {
-                client
-                    .records_of(order.id())
-                    .mark(order.id(), "p-/a", mark)
-                    .await
-                    .unwrap();
-            }
-        });
-        assert_eq!(state(&mut agents, order.id()), *expected, "{marks:?}");
-    }
-}
-
-#[test]
-fn a_settling_is_noted_though_an_old_death_is_in_its_way() {
-    let mut agents = Agents::start(&Bench::new(Layout::One), 2, &DYING, Some(START));
-    let order = push(1, &["a"], "x");
-    agents.answer(order.op());
-    let out = handout(agents.answer(reliable("a")));
-    agents.set_time(START.plus(LEASE));
-    agents.look_after();
-    agents.answer(Op::Redrive(first("a", 1)));
-    let taken = handout(agents.answer(pop("a")));
-    // The note of the redrive comes late.
-    let client = std::rc::Rc::clone(&agents.worker(0).client);
-    agents.bench.run(async {
-        let mark = Mark::LastBlocked(out.lease);
-        client
-            .records_of(order.id())
-            .mark(order.id(), "p-/a", mark)
-            .await
-            .unwrap();
-    });
-    assert_eq!(state(&mut agents, order.id()), State::Dead);
-    agents.tell(Op::Settle {
-        queue: queue("a"),
-        lease: taken.lease,
-        transactions: ids(&taken),
-    });
-    assert_eq!(state(&mut agents, order.id()), State::Delivered);
 }
 
 #[test]

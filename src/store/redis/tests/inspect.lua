@@ -15,21 +15,24 @@ for _, key in ipairs(call('KEYS', 'pb:q:*')) do
   if part ~= '' then
     claim(call('EXISTS', q) == 1, key, 'has no queue')
   else
-    local fields, messages, lent, dead = call('HGETALL', q), 0, 0, 0
+    local fields, messages, lent, dead, gone = call('HGETALL', q), 0, 0, 0, 0
     local head = {}
     for at = 1, #fields, 2 do
       local name, value = fields[at], fields[at + 1]
       if #name ~= 36 then
         head[name] = tonumber(value)
+      elseif value == 'G' then
+        messages, gone = messages + 1, gone + 1
+        claim(not call('ZSCORE', q .. ':l', name), q, name, 'is gone and in the line')
       else
         messages = messages + 1
         local expires_at, _, place, deliveries = struct.unpack('>I4I4dI2', value)
-        local time, lease, status = expires_at * 1000, nil, nil
-        if #value > 18 then
-          lease, status = struct.unpack('>dB', value, 19)
+        local time, lease = expires_at * 1000, nil
+        if #value > 19 then
+          lease = struct.unpack('>d', value, 20)
           claim(deliveries > 0, q, name, 'is out for no time')
         end
-        if status == 2 then
+        if lease == -2 then
           dead = dead + 1
           claim(tonumber(call('ZSCORE', q .. ':x', name)) == place, q, name, 'is dead and not at its place')
           claim(not call('ZSCORE', q .. ':l', name), q, name, 'is dead and in the line')
@@ -44,7 +47,7 @@ for _, key in ipairs(call('KEYS', 'pb:q:*')) do
       end
     end
     claim(call('ZCARD', q .. ':t') == messages, q, 'has times of nothing')
-    claim(call('ZCARD', q .. ':l') == messages - lent - dead, q, 'has others in its line')
+    claim(call('ZCARD', q .. ':l') == messages - lent - dead - gone, q, 'has others in its line')
     claim(call('ZCARD', q .. ':x') == dead, q, 'has others among its dead letters')
     local first = tonumber(call('ZRANGE', q .. ':t', 0, 0, 'WITHSCORES')[2])
     claim(head.d, q, 'is not looked at')

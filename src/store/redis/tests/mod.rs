@@ -5,6 +5,7 @@ mod bulk;
 mod crowd;
 mod dead;
 mod histories;
+mod lost;
 mod names;
 mod once;
 mod order;

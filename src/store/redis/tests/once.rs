@@ -103,6 +103,20 @@ fn a_push_whose_agent_was_killed_is_finished_by_its_repeat() {
 }
 
 #[test]
+fn a_repeat_brings_nothing_again_though_no_note_of_its_delivery_is_there_yet() {
+    let mut agents = Agents::start(&Bench::new(Layout::Three), 2, &LIMITS, Some(START));
+    let order = push(1, &["a"], "x");
+    agents.answer(keyed(&order));
+    assert_eq!(popped(&mut agents, "a"), [order.id()]);
+    let server = agents.bench.transactions();
+    server.ask(&["HDEL", &format!("pb:t:{{{}}}", order.id()), "s:p-/a"]);
+    begun(&agents, START);
+    agents.set_time(START.plus(SILENCE));
+    assert_eq!(agents.answer(keyed(&order)), Reply::Pushed(order.id()));
+    assert_eq!(popped(&mut agents, "a"), []);
+}
+
+#[test]
 fn a_repeat_waits_for_who_is_at_it() {
     let mut agents = Agents::start(&Bench::new(Layout::Three), 2, &LIMITS, Some(START));
     let order = push(1, &QUEUES, "x");
