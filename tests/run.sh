@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A C compiler, for the memory allocator; Redis, for the store of that name and for what an old server left.
+# A C compiler, for the memory allocator and for what tests put under a server; Redis, for the store of that name and
+# for what an old server left.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v redis-server >/dev/null || missing+=(redis-server)

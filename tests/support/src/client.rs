@@ -274,10 +274,15 @@ impl Client {
     /// A connection whose receive buffer holds little: the server soon cannot write to it.
     #[track_caller]
     pub fn connect_narrow(addr: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
-        Self::over(socket.into(), addr).unwrap()
+        Self::try_connect_narrow(addr).unwrap()
+    }
+
+    /// The same, if it can.
+    pub fn try_connect_narrow(addr: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.set_recv_buffer_size(4096)?;
+        socket.connect_timeout(&addr.into(), READ_TIMEOUT)?;
+        Self::over(socket.into(), addr)
     }
 
     fn over(stream: TcpStream, addr: SocketAddr) -> io::Result<Self> {
@@ -413,10 +418,15 @@ impl Client {
     /// The head only: of an answer to HEAD, or of a stream.
     #[track_caller]
     pub fn receive_head(&mut self) -> Response {
-        match self.take_head(Instant::now() + READ_TIMEOUT) {
+        match self.try_receive_head(READ_TIMEOUT) {
             Ok(response) => response,
             Err(broken) => panic!("no head: {broken:?}"),
         }
+    }
+
+    /// The same of a server that may not answer.
+    pub fn try_receive_head(&mut self, limit: Duration) -> Result<Response, Broken> {
+        self.take_head(Instant::now() + limit)
     }
 
     /// The next chunk of a stream; `None` is its proper end.

@@ -20,6 +20,11 @@ impl Random {
         Self(seed)
     }
 
+    /// The generator of a seed that somebody else prints.
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// A generator for one thread of a test.
     pub fn split(&mut self) -> Self {
         Self(self.word())

@@ -14,8 +14,8 @@ use super::port::free_address;
 use super::process::Process;
 use super::{RedisConnection, RedisReply};
 
-/// How long a start may take on a busy machine.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a start may take, the reading of what it keeps included, on a machine whose disk is busy.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How many ports are tried: another process may be faster at one.
 const PORTS_TRIED: usize = 20;
@@ -69,12 +69,21 @@ impl Redis {
 
     /// Stops it in the middle of whatever it does; its connections stay.
     pub fn freeze(&self) {
-        self.signal(libc::SIGSTOP);
+        assert!(self.signal(libc::SIGSTOP), "it is down");
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal(libc::SIGCONT);
+        assert!(self.signal(libc::SIGCONT), "it is down");
+    }
+
+    /// Sends its process a signal; false if it is down.
+    pub fn signal(&self, signal: libc::c_int) -> bool {
+        let process = self.process();
+        if let Some(process) = process.as_ref() {
+            process.signal(signal);
+        }
+        process.is_some()
     }
 
     /// `ADDR:PORT`, as an error about it has to name it.
@@ -115,6 +124,16 @@ impl Redis {
             "{words:?}: {reply:?}"
         );
         reply
+    }
+
+    /// The same of a server that may be away.
+    pub fn try_call(&self, words: &[&str]) -> io::Result<RedisReply> {
+        self.try_connect()?.call(words)
+    }
+
+    /// Whether its process has been started and not killed.
+    pub fn is_running(&self) -> bool {
+        self.process().is_some()
     }
 
     /// The connections of others, as `CLIENT LIST` describes each.
@@ -212,13 +231,6 @@ impl Redis {
     fn password(&self) -> Option<&str> {
         let place = self.flags.iter().position(|it| it == "--requirepass")?;
         self.flags.get(place + 1).map(String::as_str)
-    }
-
-    fn signal(&self, signal: libc::c_int) {
-        self.process()
-            .as_ref()
-            .expect("it is running")
-            .signal(signal);
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
