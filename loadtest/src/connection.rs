@@ -362,7 +362,7 @@ impl Connection {
         self.under_way = None;
         if self.stage == Stage::Greeting {
             if let Answer::Refused(why) = decoded.answer {
-                return Err(ConnectionError::Refused(why));
+                return Err(ConnectionError::Refused(why.to_string()));
             }
             self.stage = Stage::Open;
             load.ready(self, now);

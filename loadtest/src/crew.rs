@@ -67,6 +67,8 @@ pub(crate) struct Outcome<L> {
     pub(crate) loads: Vec<L>,
     /// Everything that was counted.
     pub(crate) total: Counts,
+    /// What was refused, by status.
+    pub(crate) refusals: Vec<(String, u64)>,
     /// What was counted while it was measured.
     pub(crate) measured: Counts,
     /// How long that was.
@@ -160,6 +162,7 @@ pub(crate) fn run<L: Load + Send>(
         Ok(Outcome {
             loads,
             total: tally.counts(),
+            refusals: tally.refusals.counts(),
             measured: until.counts - from.counts,
             elapsed: until.at.saturating_duration_since(from.at),
             watched: plan
@@ -337,6 +340,9 @@ impl<L> Outcome<L> {
     /// Adds what went wrong, and what the watched processes used for each of `messages`.
     pub(crate) fn finish(&self, report: &mut Report, messages: u64) {
         report.count("refused", self.total.refused);
+        for (status, count) in &self.refusals {
+            report.count(format!("refused_{status}"), *count);
+        }
         report.count("unknown", self.total.unknown);
         report.count("foreign", self.total.foreign);
         report.count("dropped_connections", self.total.dropped);

@@ -7,6 +7,7 @@
 //!
 //! [`Load`]: event_loop::Load
 
+mod address_range;
 mod command;
 mod connection;
 mod crew;
@@ -22,6 +23,7 @@ mod phases;
 mod process;
 mod queue;
 mod random;
+mod refusals;
 mod report;
 mod schedule;
 mod source;

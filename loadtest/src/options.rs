@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    connection::Blueprint, duration, payload::Payloads, process::Process, queue::Prefix, random,
-    report::Report, source::Source, target::Target,
+    address_range::AddressRange, connection::Blueprint, duration, payload::Payloads,
+    process::Process, queue::Prefix, random, report::Report, source::Source, target::Target,
 };
 
 /// Where the load goes, from where, and what is noted.
@@ -27,9 +27,15 @@ pub(crate) struct Options {
     /// Threads that make the load; half of the processors if left out, as the server needs some too
     #[arg(long)]
     threads: Option<NonZeroUsize>,
-    /// Addresses to connect from, taken in turn; to loopback, 127.0.0.1 and those after it as far as needed
-    #[arg(long = "source", value_name = "ADDRESS")]
-    sources: Vec<IpAddr>,
+    /// Addresses to connect from, taken in turn: A,B,C or FIRST-LAST. Each has room for some 28,000 connections; to
+    /// loopback, 127.0.0.1 and those after it are taken as far as needed
+    #[arg(
+        long = "from",
+        visible_alias = "source",
+        value_name = "ADDRESSES",
+        value_delimiter = ','
+    )]
+    sources: Vec<AddressRange>,
     /// What the names of the queues begin with; if left out, load- and what they are for
     #[arg(long)]
     prefix: Option<Prefix>,
@@ -99,9 +105,14 @@ impl Options {
             .max(1)
     }
 
+    fn sources(&self) -> Vec<IpAddr> {
+        let ranges = self.sources.iter().copied();
+        ranges.flat_map(AddressRange::addresses).collect()
+    }
+
     /// So many connections, spread over the targets.
     pub(crate) fn connections(&self, count: usize) -> Vec<Blueprint> {
-        blueprints(&self.targets, &self.sources, 0, count)
+        blueprints(&self.targets, &self.sources(), 0, count)
     }
 
     /// So many further ones, to other targets if any are given.
@@ -116,7 +127,7 @@ impl Options {
         } else {
             targets
         };
-        blueprints(targets, &self.sources, before, count)
+        blueprints(targets, &self.sources(), before, count)
     }
 
     /// Begins the report of a command.

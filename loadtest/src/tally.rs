@@ -5,12 +5,16 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::{exchange::Answer, refusals::Refusals};
+
 macro_rules! tally {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// Counters that every thread adds to, and the first thread reads.
         #[derive(Debug, Default)]
         pub(crate) struct Tally {
             $($(#[$doc])+ pub(crate) $name: Counter,)+
+            /// The requests that the server refused, by status.
+            pub(crate) refusals: Refusals,
         }
 
         /// What the counters were at one time.
@@ -20,6 +24,16 @@ macro_rules! tally {
         }
 
         impl Tally {
+            /// The server did not do what was asked.
+            pub(crate) fn refuse(&self, answer: &Answer<'_>) {
+                self.refused.count();
+                let status = match answer {
+                    Answer::Refused(refusal) => refusal.status,
+                    _ => None,
+                };
+                self.refusals.count(status);
+            }
+
             /// What the counters are now.
             pub(crate) fn counts(&self) -> Counts {
                 Counts { $($name: self.$name.get(),)+ }

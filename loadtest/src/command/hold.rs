@@ -115,7 +115,7 @@ impl Load for Thread<'_> {
             self.tally.foreign.add(payloads.len() as u64);
             self.ready(connection, now);
         } else {
-            self.tally.refused.count();
+            self.tally.refuse(&answer);
             connection.pause();
         }
     }

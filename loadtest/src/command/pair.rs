@@ -235,7 +235,7 @@ impl Load for Thread<'_> {
                 self.ready(connection, now);
             }
             Answer::Greeted | Answer::Refused(_) => {
-                self.tally.refused.count();
+                self.tally.refuse(&answer);
                 connection.pause();
             }
         }

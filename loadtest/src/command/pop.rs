@@ -129,7 +129,7 @@ impl Load for Thread<'_> {
         now: Instant,
     ) {
         let Answer::Messages(payloads) = answer else {
-            self.tally.refused.count();
+            self.tally.refuse(&answer);
             return connection.pause();
         };
         let Some(emptying) = self.emptying.get_mut(connection.index()) else {

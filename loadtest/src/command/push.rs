@@ -155,7 +155,7 @@ impl Load for Thread<'_> {
             }
             self.ready(connection, now);
         } else {
-            self.tally.refused.count();
+            self.tally.refuse(&answer);
             connection.pause();
         }
     }

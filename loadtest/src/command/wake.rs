@@ -242,7 +242,7 @@ impl Load for Thread<'_> {
                     self.game.ledger.stored(*number);
                 }
             } else {
-                self.tally.refused.count();
+                self.tally.refuse(&answer);
                 self.game.ledger.settled();
             }
             self.free.push(index);
@@ -257,7 +257,7 @@ impl Load for Thread<'_> {
             }
             self.wait(connection, queue, now);
         } else {
-            self.tally.refused.count();
+            self.tally.refuse(&answer);
             connection.pause();
         }
     }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, io::Write as _};
 
 use serde::Deserialize;
 
-use super::{Answer, Asked, Decoded, Malformed, Request, chunks, refusal};
+use super::{Answer, Asked, Decoded, Malformed, Refusal, Request, chunks};
 
 /// How long a pop may wait (docs/protocol.md).
 const WAIT_SECONDS_MAX: u32 = 300;
@@ -163,7 +163,7 @@ struct Payload<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn answer(asked: Asked, status: u16, body: &[u8]) -> Result<Answer<'_>, Malformed> {
     if !(200..300).contains(&status) {
-        return Ok(Answer::Refused(refusal(&format!("{status} "), body)));
+        return Ok(Answer::Refused(Refusal::new(Some(status), body)));
     }
     Ok(match asked {
         Asked::Greet => Answer::Greeted,
@@ -239,7 +239,10 @@ mod tests {
         let mut body = Vec::new();
         let input = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfull";
         let decoded = decode(Asked::Push, input, &mut body).unwrap().unwrap();
-        assert_eq!(decoded.answer, Answer::Refused("503 full".to_owned()));
+        assert_eq!(
+            decoded.answer,
+            Answer::Refused(Refusal::new(Some(503), b"full"))
+        );
         assert!(decoded.closes);
         let input = b"HTTP/1.1 204 No Content\r\n\r\n";
         let mut body = Vec::new();

@@ -7,7 +7,7 @@ mod chunks;
 mod http;
 mod redis;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use crate::{payload::Payloads, queue::Queue};
 
@@ -61,8 +61,17 @@ pub(crate) enum Answer<'a> {
     Pushed,
     /// The payloads of the messages; none if the wait was in vain.
     Messages(Vec<Cow<'a, str>>),
-    /// The server did not do it; what it says.
-    Refused(String),
+    /// The server did not do it.
+    Refused(Refusal),
+}
+
+/// What a server says when it does not do what was asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// That of HTTP; Redis has none.
+    pub(crate) status: Option<u16>,
+    /// The beginning of what it says.
+    said: String,
 }
 
 /// A whole answer at the front of some bytes.
@@ -142,8 +151,21 @@ impl Protocol {
     }
 }
 
-/// The beginning of what a server says about a refusal.
-fn refusal(prefix: &str, said: &[u8]) -> String {
-    let beginning = said.get(..REFUSAL_BYTES_MAX).unwrap_or(said);
-    format!("{prefix}{}", String::from_utf8_lossy(beginning).trim_end())
+impl Refusal {
+    fn new(status: Option<u16>, said: &[u8]) -> Self {
+        let beginning = said.get(..REFUSAL_BYTES_MAX).unwrap_or(said);
+        Self {
+            status,
+            said: String::from_utf8_lossy(beginning).trim_end().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(status) = self.status {
+            write!(formatter, "{status} ")?;
+        }
+        formatter.write_str(&self.said)
+    }
 }

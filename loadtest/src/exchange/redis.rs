@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::{ANSWER_BYTES_MAX, Answer, Asked, Decoded, Malformed, Request, refusal};
+use super::{ANSWER_BYTES_MAX, Answer, Asked, Decoded, Malformed, Refusal, Request};
 
 /// Appends the request.
 pub(super) fn encode(request: &Request<'_>, to: &mut Vec<u8>) {
@@ -61,7 +61,7 @@ pub(super) fn decode(asked: Asked, input: &[u8]) -> Result<Option<Decoded<'_>>, 
     };
     let bytes = reader.at;
     let answer = match (asked, value) {
-        (_, Value::Error(said)) => Answer::Refused(refusal("", said)),
+        (_, Value::Error(said)) => Answer::Refused(Refusal::new(None, said)),
         (Asked::Greet, Value::Simple) => Answer::Greeted,
         (Asked::Push, Value::Integer) => Answer::Pushed,
         (Asked::Wait | Asked::Peek | Asked::Drain, Value::Nothing) => Answer::Messages(Vec::new()),
@@ -215,7 +215,7 @@ mod tests {
             (
                 Asked::Push,
                 b"-OOM command not allowed\r\n",
-                Answer::Refused("OOM command not allowed".to_owned()),
+                Answer::Refused(Refusal::new(None, b"OOM command not allowed")),
             ),
         ] {
             let mut longer = input.to_vec();

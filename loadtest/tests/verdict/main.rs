@@ -88,6 +88,7 @@ fn what_is_refused_is_not_lost() {
     let (output, report) = wake(Vice::RefusesEvery(10));
     assert!(output.status.success(), "{output:?}");
     assert_eq!(report["refused"], 10);
+    assert_eq!(report["refused_503"], 10, "by status, too");
     assert_eq!(report["pushed"], 90);
     assert_eq!(report["lost"], 0);
 }
