@@ -18,7 +18,7 @@ use rustix::{
 
 use crate::{
     event_loop::Load,
-    exchange::{Answer, Asked, Malformed, Request},
+    exchange::{Answer, Asked, Decoded, Malformed, Request},
     source::Source,
     target::Target,
 };
@@ -325,14 +325,15 @@ impl Connection {
             let now = Instant::now();
             let bytes = room.received.get(..received).unwrap_or_default();
             if self.received.is_empty() {
-                let taken = self.take_answer(bytes, &mut room.body, now, load)?;
-                if !taken {
-                    self.received.extend_from_slice(bytes);
-                }
+                let taken = self.take_answers(bytes, &mut room.body, now, load)?;
+                let rest = bytes.get(taken..).unwrap_or_default();
+                self.received.extend_from_slice(rest);
             } else {
                 let mut whole = std::mem::take(&mut self.received);
                 whole.extend_from_slice(bytes);
-                if !self.take_answer(&whole, &mut room.body, now, load)? {
+                let taken = self.take_answers(&whole, &mut room.body, now, load)?;
+                if taken < whole.len() {
+                    whole.drain(..taken);
                     self.received = whole;
                 }
             }
@@ -343,23 +344,41 @@ impl Connection {
         }
     }
 
-    /// Takes the answer that `input` is; false if it is only a part of one.
-    fn take_answer<L: Load>(
+    /// Takes the answers at the front of `input`: one, or those of a stream. How many bytes they are.
+    fn take_answers<L: Load>(
         &mut self,
         input: &[u8],
         body: &mut Vec<u8>,
         now: Instant,
         load: &mut L,
-    ) -> Result<bool, ConnectionError> {
-        let asked = self.under_way.ok_or(Malformed::Unasked)?;
-        let protocol = self.blueprint.target.protocol;
-        let Some(decoded) = protocol.decode(asked.kind, input, body)? else {
-            return Ok(false);
-        };
-        if decoded.bytes < input.len() {
-            return Err(Malformed::Unasked.into());
+    ) -> Result<usize, ConnectionError> {
+        let mut taken = 0;
+        while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) {
+            let asked = self.under_way.ok_or(Malformed::Unasked)?;
+            let protocol = self.blueprint.target.protocol;
+            let Some(decoded) = protocol.decode(asked.kind, rest, body)? else {
+                break;
+            };
+            taken += decoded.bytes;
+            if !decoded.goes_on && taken < input.len() {
+                return Err(Malformed::Unasked.into());
+            }
+            self.take_answer(decoded, asked, now, load)?;
         }
-        self.under_way = None;
+        Ok(taken)
+    }
+
+    fn take_answer<L: Load>(
+        &mut self,
+        decoded: Decoded<'_>,
+        asked: UnderWay,
+        now: Instant,
+        load: &mut L,
+    ) -> Result<(), ConnectionError> {
+        self.under_way = decoded.goes_on.then_some(UnderWay {
+            kind: Asked::Stream,
+            ..asked
+        });
         if self.stage == Stage::Greeting {
             if let Answer::Refused(why) = decoded.answer {
                 return Err(ConnectionError::Refused(why.to_string()));
@@ -372,6 +391,6 @@ impl Connection {
         if decoded.closes {
             return Err(ConnectionError::Closed);
         }
-        Ok(true)
+        Ok(())
     }
 }

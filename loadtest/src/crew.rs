@@ -4,7 +4,7 @@ use std::{
     panic,
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -16,10 +16,14 @@ use crate::{
     connection::{Blueprint, ConnectionError},
     event_loop::{EventLoop, Load},
     open_files::{self, TooFewOpenFiles},
+    options::Options,
     phases::Phases,
     process::{Process, Unreadable, Usage},
+    recent::Recent,
     report::{Report, float},
     tally::{Counts, Tally},
+    timeline::Timeline,
+    watch::{Seen, Watch},
 };
 
 /// A run that could not be begun, or not be finished.
@@ -33,6 +37,8 @@ pub(crate) enum RunError {
     Wait(Errno),
     #[error(transparent)]
     Process(#[from] Unreadable),
+    #[error("a thread ended before it had opened its connections")]
+    NotBegun,
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -47,8 +53,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) warmup: Duration,
     /// None: until there is nothing more to do.
     pub(crate) duration: Option<Duration>,
-    pub(crate) patience: Duration,
-    pub(crate) processes: &'a [Process],
+    pub(crate) options: &'a Options,
 }
 
 /// A thread's part in a run.
@@ -59,6 +64,8 @@ pub(crate) struct Part {
     pub(crate) connections: usize,
     pub(crate) phases: Phases,
     pub(crate) tally: Arc<Tally>,
+    /// What it is to be told of latencies, for those who look while the run goes on.
+    pub(crate) recent: Recent,
 }
 
 /// What a run came to.
@@ -75,6 +82,10 @@ pub(crate) struct Outcome<L> {
     pub(crate) elapsed: Duration,
     /// What the watched processes used.
     pub(crate) watched: Vec<Watched>,
+    /// Those of them that had ended.
+    pub(crate) gone: Vec<String>,
+    /// How it went.
+    pub(crate) timeline: Timeline,
 }
 
 /// A watched process.
@@ -97,19 +108,22 @@ enum News {
 
 /// Runs a load on every thread.
 pub(crate) fn run<L: Load + Send>(
-    plan: Plan<'_>,
+    mut plan: Plan<'_>,
     load: impl Fn(&Part) -> L + Sync,
 ) -> Result<Outcome<L>, RunError> {
     open_files::allow_connections(plan.connections.len())?;
     let tally = Arc::new(Tally::default());
-    let before = usages(plan.processes)?;
-    let hands = deal(plan.connections, plan.threads);
+    let processes = &plan.options.processes;
+    let before = usages(processes)?;
+    let connections = std::mem::take(&mut plan.connections);
+    let hands = deal(connections, plan.threads);
     let threads = hands.len();
+    let recents: Vec<Recent> = hands.iter().map(|_| Recent::new()).collect();
     thread::scope(|scope| {
         let (news, heard) = mpsc::channel();
         let mut starts = Vec::new();
         let mut running = Vec::new();
-        for (thread, blueprints) in hands.into_iter().enumerate() {
+        for (thread, (blueprints, recent)) in hands.into_iter().zip(&recents).enumerate() {
             let (start, started) = mpsc::channel();
             starts.push(start);
             let (news, tally, load) = (news.clone(), Arc::clone(&tally), &load);
@@ -122,6 +136,7 @@ pub(crate) fn run<L: Load + Send>(
                         connections,
                         phases,
                         tally,
+                        recent: recent.clone(),
                     })
                 });
                 // Nobody listens any more if another thread has failed.
@@ -139,14 +154,22 @@ pub(crate) fn run<L: Load + Send>(
         drop(news);
         eprintln!("opening connections");
         let all_open = (0..threads).all(|_| matches!(heard.recv(), Ok(News::Opened)));
-        let watch = if all_open {
-            let phases = phases(plan.settle, plan.warmup, plan.duration, plan.patience);
+        let seen = if all_open {
+            let phases = phases(&plan);
             for start in &starts {
                 let _ = start.send(phases);
             }
-            watch(plan.processes, &phases, &tally, &heard, threads)
+            let watch = Watch {
+                processes,
+                phases,
+                tally: &tally,
+                recents: &recents,
+                progress: plan.options.progress(),
+                usages: before.clone(),
+            };
+            Some(watch.look(&heard, threads))
         } else {
-            Ok(Watch::default())
+            None
         };
         // Those that wait for the start of a run that does not take place end now.
         drop(starts);
@@ -157,16 +180,20 @@ pub(crate) fn run<L: Load + Send>(
                 Err(panicked) => panic::resume_unwind(panicked),
             }
         }
-        let watch = watch?;
-        let (from, until) = (watch.from, watch.until);
+        // Whoever has not begun has said why.
+        let Seen {
+            from,
+            until,
+            timeline,
+            gone,
+        } = seen.ok_or(RunError::NotBegun)?;
         Ok(Outcome {
             loads,
             total: tally.counts(),
             refusals: tally.refusals.counts(),
             measured: until.counts - from.counts,
             elapsed: until.at.saturating_duration_since(from.at),
-            watched: plan
-                .processes
+            watched: processes
                 .iter()
                 .zip(before.into_iter().zip(from.usages).zip(until.usages))
                 .map(|(process, ((before, from), until))| Watched {
@@ -176,6 +203,8 @@ pub(crate) fn run<L: Load + Send>(
                     until,
                 })
                 .collect(),
+            gone,
+            timeline,
         })
     })
 }
@@ -210,126 +239,15 @@ fn work<L: Load>(
     Ok(Some(load))
 }
 
-fn phases(
-    settle: Duration,
-    warmup: Duration,
-    duration: Option<Duration>,
-    patience: Duration,
-) -> Phases {
-    let start = Instant::now() + settle;
-    let measured_from = start + warmup;
+fn phases(plan: &Plan<'_>) -> Phases {
+    let start = Instant::now() + plan.settle;
+    let measured_from = start + plan.warmup;
     Phases {
         start,
         measured_from,
-        measured_until: duration.map(|duration| measured_from + duration),
-        patience,
+        measured_until: plan.duration.map(|duration| measured_from + duration),
+        patience: plan.options.patience,
     }
-}
-
-/// What there was at one time.
-struct Sight {
-    at: Instant,
-    counts: Counts,
-    usages: Vec<Usage>,
-}
-
-struct Watch {
-    from: Sight,
-    until: Sight,
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        let nothing = || Sight {
-            at: Instant::now(),
-            counts: Counts::default(),
-            usages: Vec::new(),
-        };
-        Self {
-            from: nothing(),
-            until: nothing(),
-        }
-    }
-}
-
-/// How often progress is shown.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Looks at the counters and the processes when the measuring begins and ends, and shows progress until all
-/// threads have ended.
-fn watch(
-    processes: &[Process],
-    phases: &Phases,
-    tally: &Tally,
-    heard: &Receiver<News>,
-    threads: usize,
-) -> Result<Watch, Unreadable> {
-    let sight = || -> Result<Sight, Unreadable> {
-        Ok(Sight {
-            at: Instant::now(),
-            counts: tally.counts(),
-            usages: usages(processes)?,
-        })
-    };
-    let (mut from, mut until) = (None, None);
-    let mut running = threads;
-    let mut shown = tally.counts();
-    let mut show_at = phases.start + PROGRESS_INTERVAL;
-    while running > 0 {
-        let look_at = if from.is_none() {
-            Some(phases.measured_from)
-        } else {
-            phases.measured_until.filter(|_| until.is_none())
-        };
-        let next = look_at.map_or(show_at, |look_at| look_at.min(show_at));
-        match heard.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(_) => running -= 1,
-            Err(RecvTimeoutError::Timeout) => {}
-            // The threads hold what the news come through: there are none left.
-            Err(RecvTimeoutError::Disconnected) => running = 0,
-        }
-        let now = Instant::now();
-        if look_at.is_some_and(|look_at| now >= look_at) {
-            let slot = if from.is_none() {
-                &mut from
-            } else {
-                &mut until
-            };
-            *slot = Some(sight()?);
-        }
-        if now >= show_at {
-            let counts = tally.counts();
-            show(phases, now, counts, counts - shown);
-            shown = counts;
-            show_at += PROGRESS_INTERVAL;
-        }
-    }
-    let last = || until.map_or_else(sight, Ok);
-    let until = last()?;
-    Ok(Watch {
-        from: from.map_or_else(sight, Ok)?,
-        until,
-    })
-}
-
-/// A line on standard error.
-fn show(phases: &Phases, now: Instant, total: Counts, in_interval: Counts) {
-    let phase = if now < phases.measured_from {
-        "warm-up"
-    } else if phases.is_over(now) {
-        "the rest"
-    } else {
-        "measured"
-    };
-    eprintln!(
-        "{:4} s  {phase:8}  pushed {}/s  received {}/s  empty {}  refused {}  dropped {}",
-        now.saturating_duration_since(phases.start).as_secs(),
-        in_interval.pushed,
-        in_interval.received,
-        total.empty,
-        total.refused,
-        total.dropped,
-    );
 }
 
 fn usages(processes: &[Process]) -> Result<Vec<Usage>, Unreadable> {
@@ -337,6 +255,21 @@ fn usages(processes: &[Process]) -> Result<Vec<Usage>, Unreadable> {
 }
 
 impl<L> Outcome<L> {
+    /// Gives away what each thread made of it.
+    pub(crate) fn each(self, take: impl FnMut(L)) -> Outcome<()> {
+        self.loads.into_iter().for_each(take);
+        Outcome {
+            loads: Vec::new(),
+            total: self.total,
+            refusals: self.refusals,
+            measured: self.measured,
+            elapsed: self.elapsed,
+            watched: self.watched,
+            gone: self.gone,
+            timeline: self.timeline,
+        }
+    }
+
     /// Adds what went wrong, and what the watched processes used for each of `messages`.
     pub(crate) fn finish(&self, report: &mut Report, messages: u64) {
         report.count("refused", self.total.refused);
@@ -352,6 +285,11 @@ impl<L> Outcome<L> {
                  or choose others by --prefix."
             );
         }
+        if !self.gone.is_empty() {
+            report.text("gone_processes", self.gone.join(" "));
+        }
+        let names: Vec<String> = self.watched.iter().map(|it| it.name.clone()).collect();
+        report.detail("timeline", self.timeline.to_json(&names));
         for watched in &self.watched {
             let name = &watched.name;
             let processor = watched

@@ -22,7 +22,7 @@ pub(crate) trait Load {
     /// The connection is open and idle: at the beginning, and whenever it was opened anew or a pause is over.
     fn ready(&mut self, connection: &mut Connection, now: Instant);
 
-    /// The answer to what was `asked`. The connection is idle again.
+    /// The answer to what was `asked`. The connection is idle again, unless this is of a stream, which goes on.
     fn answered(
         &mut self,
         connection: &mut Connection,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::report::float;
+
 /// What is shorter than a microsecond, or longer than an hour, is not told apart.
 const NANOSECONDS_MIN: u64 = 1_000;
 const NANOSECONDS_MAX: u64 = 3_600_000_000_000;
@@ -18,6 +20,9 @@ pub(crate) struct Latencies(Histogram<u64>);
 /// The shares that are reported, with their names.
 pub(crate) const QUANTILES: [(&str, f64); 4] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// Points of a curve from 90 to 99 %, from 99 to 99.9 %, and so on.
+const CURVE_STEPS: f64 = 10.0;
 
 impl Latencies {
     /// None yet.
@@ -49,6 +54,22 @@ impl Latencies {
         // The bucket's end may lie above everything that was recorded.
         let value = self.0.value_at_quantile(quantile).min(self.0.max());
         Duration::from_nanos(value)
+    }
+
+    /// What more and more of them did not exceed: shares, each a little nearer to all of them as far as there are
+    /// enough to tell, with the duration.
+    pub(crate) fn curve(&self) -> impl Iterator<Item = (f64, Duration)> {
+        // A hundredth of the shortest, a tenth of them and so on are as far apart as 99 % and 99.9 %.
+        let shares = (0..)
+            .map(|step| 1.0 - 10_f64.powf(-f64::from(step) / CURVE_STEPS))
+            .take_while(|share| (1.0 - share) * float(self.count()) >= 1.0)
+            .chain((self.count() > 0).then_some(1.0));
+        shares.map(|share| (share, self.at(share)))
+    }
+
+    /// The mean; none of none.
+    pub(crate) fn mean(&self) -> Duration {
+        Duration::try_from_secs_f64(self.0.mean() / 1e9).unwrap_or_default()
     }
 
     /// The longest.

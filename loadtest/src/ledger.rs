@@ -56,13 +56,18 @@ impl Ledger {
         self.settled.count();
     }
 
-    /// A waiter has received this one, perhaps before the server has said that it is stored.
-    pub(crate) fn arrived(&self, number: u64) {
+    /// A waiter has received this one, perhaps before the server has said that it is stored. Whether it is the first
+    /// time.
+    pub(crate) fn arrived(&self, number: u64) -> bool {
         match self.mark(number, ARRIVED) {
-            Some(before) if before & ARRIVED != 0 => self.duplicated.count(),
+            Some(before) if before & ARRIVED != 0 => {
+                self.duplicated.count();
+                return false;
+            }
             Some(STORED) => self.stored_and_arrived.count(),
             _ => {}
         }
+        true
     }
 
     fn mark(&self, number: u64, mark: u8) -> Option<u8> {

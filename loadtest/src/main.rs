@@ -8,14 +8,18 @@
 //! [`Load`]: event_loop::Load
 
 mod address_range;
+mod agenda;
 mod command;
 mod connection;
 mod crew;
+mod delivery;
 mod duration;
 mod event_loop;
 mod exchange;
+mod growth;
 mod latencies;
 mod ledger;
+mod machine;
 mod open_files;
 mod options;
 mod payload;
@@ -23,12 +27,15 @@ mod phases;
 mod process;
 mod queue;
 mod random;
+mod recent;
 mod refusals;
 mod report;
 mod schedule;
 mod source;
 mod tally;
 mod target;
+mod timeline;
+mod watch;
 
 use std::process::ExitCode;
 

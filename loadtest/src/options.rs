@@ -10,8 +10,9 @@ use std::{
 };
 
 use crate::{
-    address_range::AddressRange, connection::Blueprint, duration, payload::Payloads,
-    process::Process, queue::Prefix, random, report::Report, source::Source, target::Target,
+    address_range::AddressRange, connection::Blueprint, duration, exchange::Protocol,
+    payload::Payloads, process::Process, queue::Prefix, random, report::Report, source::Source,
+    target::Target,
 };
 
 /// Where the load goes, from where, and what is noted.
@@ -45,6 +46,9 @@ pub(crate) struct Options {
     /// Write the report there, too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// How often progress is shown
+    #[arg(long, value_parser = duration::parse)]
+    progress: Option<Duration>,
     /// Repeats a choice of queues; it is printed if left out
     #[arg(long)]
     seed: Option<u64>,
@@ -52,6 +56,10 @@ pub(crate) struct Options {
     #[arg(long, default_value = "10s", value_parser = duration::parse)]
     pub(crate) patience: Duration,
 }
+
+/// How often progress is shown, if nothing else is said, and at most.
+const PROGRESS: Duration = Duration::from_secs(2);
+const PROGRESS_MIN: Duration = Duration::from_millis(100);
 
 /// How long it takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -65,19 +73,20 @@ pub(crate) struct Timing {
 }
 
 /// How large messages are.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PayloadOptions {
-    /// Bytes of a payload
-    #[arg(long = "payload", value_name = "BYTES", default_value = "200",
+    /// Bytes of a payload; of several sizes, each message has one by chance
+    #[arg(long = "payload", value_name = "BYTES,...", default_value = "200", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(Payloads::BYTES_MIN as i64..=Payloads::BYTES_MAX as i64))]
-    bytes: u32,
+    sizes_bytes: Vec<u32>,
 }
 
 impl PayloadOptions {
     /// Payloads of a run that has not been before.
-    pub(crate) fn payloads(self) -> Payloads {
+    pub(crate) fn payloads(&self) -> Payloads {
         let run = random::number(now_nanoseconds(), u64::from(std::process::id()));
-        Payloads::new(run, self.bytes as usize)
+        let sizes: Vec<usize> = self.sizes_bytes.iter().map(|it| *it as usize).collect();
+        Payloads::new(run, &sizes)
     }
 }
 
@@ -94,6 +103,23 @@ impl Options {
         // In JSON, a number is exact up to 2^53 only.
         self.seed
             .unwrap_or_else(|| random::number(now_nanoseconds(), 0) >> 32)
+    }
+
+    /// How often progress is shown.
+    pub(crate) fn progress(&self) -> Duration {
+        self.progress.unwrap_or(PROGRESS).max(PROGRESS_MIN)
+    }
+
+    /// The same, if it was not given.
+    pub(crate) fn or_progress(mut self, progress: Duration) -> Self {
+        self.progress = self.progress.or(Some(progress));
+        self
+    }
+
+    /// Whether a Redis is among the targets, these included.
+    pub(crate) fn has_redis(&self, further: &[Target]) -> bool {
+        let mut targets = self.targets.iter().chain(further);
+        targets.any(|target| target.protocol == Protocol::Redis)
     }
 
     /// How many threads make the load, of which none is to be without a connection.

@@ -32,12 +32,49 @@ impl Prefix {
         Self(text.to_owned())
     }
 
+    /// So many queues from this one on, of a ring of so many.
+    pub(crate) fn queues(&self, first: u32, count: u32, ring: u32) -> Queues<'_> {
+        Queues {
+            prefix: self,
+            first,
+            count,
+            ring,
+        }
+    }
+
+    /// The queue with this number alone.
+    pub(crate) fn only(&self, number: u32) -> Queues<'_> {
+        self.queues(number, 1, u32::MAX)
+    }
+
     /// The queue with this number.
     pub(crate) fn queue(&self, number: u32) -> Queue<'_> {
         Queue {
             prefix: &self.0,
             number,
         }
+    }
+}
+
+/// Neighbouring queues in a ring of them: after the last comes the first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queues<'a> {
+    prefix: &'a Prefix,
+    first: u32,
+    count: u32,
+    ring: u32,
+}
+
+impl<'a> Queues<'a> {
+    /// Each of them.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Queue<'a>> {
+        let ring = u64::from(self.ring.max(1));
+        (0..self.count).map(move |step| {
+            let number = (u64::from(self.first) + u64::from(step)) % ring;
+            // It is below the ring, which is a u32.
+            self.prefix
+                .queue(u32::try_from(number).unwrap_or(self.first))
+        })
     }
 }
 
@@ -76,6 +113,18 @@ mod tests {
             let queue = prefix.queue(number);
             assert_eq!(queue.name_bytes(), queue.to_string().len());
         }
+    }
+
+    #[test]
+    fn after_the_last_queue_comes_the_first() {
+        let prefix: Prefix = "q".parse().unwrap();
+        let names = |first, count, ring| -> Vec<String> {
+            let queues = prefix.queues(first, count, ring);
+            queues.iter().map(|queue| queue.to_string()).collect()
+        };
+        assert_eq!(names(2, 3, 4), ["q2", "q3", "q0"]);
+        assert_eq!(names(0, 2, 2), ["q0", "q1"]);
+        assert_eq!(prefix.only(7).iter().count(), 1);
     }
 
     #[test]

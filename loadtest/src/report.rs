@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
-use crate::latencies::{Latencies, QUANTILES};
+use crate::{
+    latencies::{Latencies, QUANTILES},
+    machine,
+};
 
 /// Facts in the order in which they are shown. A key says its unit.
 #[derive(Debug, Default)]
@@ -32,6 +35,7 @@ impl Report {
     pub(crate) fn new(command: &str) -> Self {
         let mut report = Self::default();
         report.text("command", command);
+        report.detail("run", machine::describe());
         report
     }
 
@@ -53,12 +57,12 @@ impl Report {
 
     /// A number with digits after the point.
     pub(crate) fn number(&mut self, key: impl Into<String>, number: f64) {
-        // To three digits: the rest is noise, in JSON too.
-        let rounded = (number * 1_000.0).round() / 1_000.0;
-        self.fact(
-            key,
-            Number::from_f64(rounded).map_or(Value::Null, Value::Number),
-        );
+        self.fact(key, rounded(number));
+    }
+
+    /// More than a line of a table has room for: it is in JSON only.
+    pub(crate) fn detail(&mut self, key: &str, value: Value) {
+        self.facts.insert(key.to_owned(), value);
     }
 
     /// How many times in a second something happened that happened `count` times in `time`.
@@ -78,6 +82,14 @@ impl Report {
             );
         }
         self.number(format!("{key}_ms_max"), milliseconds(latencies.max()));
+        self.number(format!("{key}_ms_mean"), milliseconds(latencies.mean()));
+        let curve = latencies.curve().map(|(share, duration)| {
+            Value::Array(vec![Value::from(share), rounded(milliseconds(duration))])
+        });
+        let curves = self.facts.entry("curves").or_insert_with(|| json!({}));
+        if let Value::Object(curves) = curves {
+            curves.insert(key.to_owned(), curve.collect());
+        }
     }
 
     /// As JSON, in a file.
@@ -108,6 +120,12 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// To three digits: the rest is noise, in JSON too.
+pub(crate) fn rounded(number: f64) -> Value {
+    let rounded = (number * 1_000.0).round() / 1_000.0;
+    Number::from_f64(rounded).map_or(Value::Null, Value::Number)
 }
 
 /// So many milliseconds.
@@ -146,7 +164,7 @@ mod tests {
         assert_eq!(lines.next(), Some("pushed             20000"));
         assert_eq!(lines.next(), Some("pushed per second  6666.667"));
         assert_eq!(lines.next(), Some("wake ms p50        1.0"));
-        assert_eq!(lines.last(), Some("wake ms max        1.0"));
+        assert_eq!(lines.last(), Some("wake ms mean       1.0"));
     }
 
     #[test]
@@ -159,6 +177,10 @@ mod tests {
         assert_eq!(json["pushed"], 20_000);
         assert_eq!(json["pushed_per_second"], 6_666.667);
         assert_eq!(json["wake_ms_p99"], 1.0);
+        assert_eq!(
+            json["curves"]["wake"],
+            serde_json::json!([[0.0, 1.0], [1.0, 1.0]])
+        );
     }
 
     #[test]

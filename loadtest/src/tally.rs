@@ -1,7 +1,7 @@
 //! What has happened so far, counted by all threads.
 
 use std::{
-    ops::Sub,
+    ops::{Add, Sub},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -40,6 +40,14 @@ macro_rules! tally {
             }
         }
 
+        impl Add for Counts {
+            type Output = Self;
+
+            fn add(self, other: Self) -> Self {
+                Self { $($name: self.$name.saturating_add(other.$name),)+ }
+            }
+        }
+
         impl Sub for Counts {
             type Output = Self;
 
@@ -61,6 +69,8 @@ tally! {
     foreign,
     /// Answers without a message.
     empty,
+    /// Messages whose ack was answered by an error.
+    unacked,
     /// Requests that the server refused.
     refused,
     /// Connections that were closed or broke, or could not be opened anew; each is tried again.

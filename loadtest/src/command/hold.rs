@@ -43,8 +43,7 @@ impl Hold {
             settle: Duration::ZERO,
             warmup: self.timing.warmup,
             duration: Some(self.timing.duration),
-            patience: self.options.patience,
-            processes: &self.options.processes,
+            options: &self.options,
         };
         let outcome = crew::run(plan, |part| Thread::new(&self, &prefix, part))?;
         let mut report = self.options.report("hold");

@@ -1,9 +1,13 @@
 //! The commands, one file each. Wrong arguments end with exit code 2, a run that fails or loses something with 1.
 
+mod fanout;
 mod hold;
+mod mixed;
 mod pair;
 mod pop;
 mod push;
+mod soak;
+mod subscribe;
 mod wake;
 
 use std::process::ExitCode;
@@ -12,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     crew::RunError,
+    delivery::DeliveryError,
     options::Options,
     report::{Report, Unwritable},
 };
@@ -23,6 +28,10 @@ pub(crate) fn run() -> ExitCode {
     let ended = match command {
         Command::Wake(command) => command.run(),
         Command::Hold(command) => command.run(),
+        Command::Fanout(command) => command.run(),
+        Command::Subscribe(command) => command.run(),
+        Command::Mixed(command) => command.run(),
+        Command::Soak(command) => command.run(),
         Command::Push(command) => command.run(),
         Command::Pop(command) => command.run(),
         Command::Pair(command) => command.run(),
@@ -31,7 +40,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }
@@ -50,6 +59,14 @@ enum Command {
     Wake(wake::Wake),
     /// Waiters that nobody wakes: what they cost
     Hold(hold::Hold),
+    /// Each push goes to many queues with waiters: how long to each of them, and to the last
+    Fanout(fanout::Fanout),
+    /// Streams, and pushes to them at a fixed rate
+    Subscribe(subscribe::Subscribe),
+    /// Pops, borrowing with acks, streams and looks at queues at the same time, with pushes at a fixed rate
+    Mixed(mixed::Mixed),
+    /// As mixed, for hours: a line each minute, and whether a watched process grows
+    Soak(soak::Soak),
     /// Pushes, each connection as fast as it is answered
     Push(push::Push),
     /// Takes out what is in the queues
@@ -63,6 +80,10 @@ impl Command {
         match self {
             Self::Wake(command) => &command.options,
             Self::Hold(command) => &command.options,
+            Self::Fanout(command) => &command.options,
+            Self::Subscribe(command) => &command.options,
+            Self::Mixed(command) => &command.options,
+            Self::Soak(command) => &command.options,
             Self::Push(command) => &command.options,
             Self::Pop(command) => &command.options,
             Self::Pair(command) => &command.options,
@@ -83,12 +104,21 @@ enum CommandError {
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    #[error(transparent)]
     Unwritable(#[from] Unwritable),
-    #[error(
-        "{pushes} pushes are more than {} can be kept account of: lower --rate or --duration",
-        crate::ledger::Ledger::PUSHES_MAX
-    )]
-    TooManyPushes { pushes: u64 },
+}
+
+/// What wrong arguments end with, clap's too.
+const EXIT_ARGUMENTS: u8 = 2;
+
+impl CommandError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Delivery(error) if error.is_of_arguments() => EXIT_ARGUMENTS.into(),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl Ended {

@@ -17,6 +17,7 @@ use crate::{
     payload::Payloads,
     phases::Phases,
     queue::Prefix,
+    recent::Recent,
     tally::Tally,
 };
 
@@ -47,8 +48,7 @@ impl Pair {
             settle: Duration::ZERO,
             warmup: self.timing.warmup,
             duration: Some(self.timing.duration),
-            patience: self.options.patience,
-            processes: &self.options.processes,
+            options: &self.options,
         };
         let outcome = crew::run(plan, |part| Thread::new(&prefix, &payloads, part))?;
         let mut pairs = Latencies::new();
@@ -93,6 +93,7 @@ struct Thread<'a> {
     payloads: &'a Payloads,
     phases: Phases,
     tally: Arc<Tally>,
+    recent: Recent,
     pairs: Latencies,
     pushes: Latencies,
     pops: Latencies,
@@ -129,6 +130,7 @@ impl<'a> Thread<'a> {
             payloads,
             phases: part.phases,
             tally: Arc::clone(&part.tally),
+            recent: part.recent.clone(),
             pairs: Latencies::new(),
             pushes: Latencies::new(),
             pops: Latencies::new(),
@@ -186,7 +188,7 @@ impl Load for Thread<'_> {
             lane.begun_at = now;
         }
         let request = Request::Push {
-            queue: self.prefix.queue(queue_of(connection)),
+            queues: self.prefix.only(queue_of(connection)),
             payloads: self.payloads,
             number,
         };
@@ -230,11 +232,13 @@ impl Load for Thread<'_> {
                     return self.pop(connection, now);
                 } else if is_measured && let Some(lane) = self.lanes.get(index) {
                     self.pops.record(now - asked.since);
-                    self.pairs.record(now - lane.begun_at);
+                    let latency = now - lane.begun_at;
+                    self.pairs.record(latency);
+                    self.recent.record(latency);
                 }
                 self.ready(connection, now);
             }
-            Answer::Greeted | Answer::Refused(_) => {
+            _ => {
                 self.tally.refuse(&answer);
                 connection.pause();
             }

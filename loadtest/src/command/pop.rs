@@ -18,6 +18,7 @@ use crate::{
     latencies::Latencies,
     options::Options,
     queue::Prefix,
+    recent::Recent,
     tally::Tally,
 };
 
@@ -47,8 +48,7 @@ impl Pop {
             settle: Duration::ZERO,
             warmup: Duration::ZERO,
             duration: None,
-            patience: self.options.patience,
-            processes: &self.options.processes,
+            options: &self.options,
         };
         let next = AtomicU32::new(0);
         let outcome = crew::run(plan, |part| Thread::new(&self, &prefix, &next, part))?;
@@ -84,6 +84,7 @@ struct Thread<'a> {
     emptying: Vec<Option<u32>>,
     tally: Arc<Tally>,
     latencies: Latencies,
+    recent: Recent,
 }
 
 impl<'a> Thread<'a> {
@@ -95,6 +96,7 @@ impl<'a> Thread<'a> {
             emptying: vec![None; part.connections],
             tally: Arc::clone(&part.tally),
             latencies: Latencies::new(),
+            recent: part.recent.clone(),
         }
     }
 
@@ -139,7 +141,9 @@ impl Load for Thread<'_> {
             *emptying = None;
         } else if asked.kind == Asked::Drain {
             self.tally.received.add(payloads.len() as u64);
-            self.latencies.record(now - asked.since);
+            let latency = now - asked.since;
+            self.latencies.record(latency);
+            self.recent.record(latency);
         } else if let Some(number) = *emptying {
             let request = Request::Drain {
                 queue: self.prefix.queue(number),

@@ -18,6 +18,7 @@ use crate::{
     phases::Phases,
     queue::Prefix,
     random,
+    recent::Recent,
     tally::Tally,
 };
 
@@ -49,8 +50,7 @@ impl Push {
             settle: Duration::ZERO,
             warmup: self.timing.warmup,
             duration: Some(self.timing.duration),
-            patience: self.options.patience,
-            processes: &self.options.processes,
+            options: &self.options,
         };
         let outcome = crew::run(plan, |part| Thread {
             push: &self,
@@ -60,6 +60,7 @@ impl Push {
             phases: part.phases,
             tally: Arc::clone(&part.tally),
             latencies: Latencies::new(),
+            recent: part.recent.clone(),
             next: Numbers::of(part),
             under_way: 0,
         })?;
@@ -120,6 +121,7 @@ struct Thread<'a> {
     phases: Phases,
     tally: Arc<Tally>,
     latencies: Latencies,
+    recent: Recent,
     next: Numbers,
     under_way: usize,
 }
@@ -132,7 +134,7 @@ impl Load for Thread<'_> {
         let number = self.next.take();
         let queue = random::below(self.push.queues, self.seed, number);
         let request = Request::Push {
-            queue: self.prefix.queue(queue),
+            queues: self.prefix.only(queue),
             payloads: self.payloads,
             number,
         };
@@ -151,7 +153,9 @@ impl Load for Thread<'_> {
         if answer == Answer::Pushed {
             self.tally.pushed.count();
             if self.phases.is_measured(now) {
-                self.latencies.record(now - asked.since);
+                let latency = now - asked.since;
+                self.latencies.record(latency);
+                self.recent.record(latency);
             }
             self.ready(connection, now);
         } else {

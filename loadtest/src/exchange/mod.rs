@@ -9,7 +9,10 @@ mod redis;
 
 use std::{borrow::Cow, fmt};
 
-use crate::{payload::Payloads, queue::Queue};
+use crate::{
+    payload::Payloads,
+    queue::{Queue, Queues},
+};
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +28,9 @@ pub(crate) enum Protocol {
 pub(crate) enum Request<'a> {
     /// Something that every server answers at once: then it has really taken the connection in.
     Greet,
-    /// Put the payload of the push with this number into a queue.
+    /// Put the payload of the push with this number into queues; into one only, where that is a Redis.
     Push {
-        queue: Queue<'a>,
+        queues: Queues<'a>,
         payloads: &'a Payloads,
         number: u64,
     },
@@ -36,6 +39,21 @@ pub(crate) enum Request<'a> {
         queue: Queue<'a>,
         seconds: Option<u32>,
     },
+    /// Borrow one message, and wait for it so long if there is none.
+    Borrow {
+        queue: Queue<'a>,
+        seconds: Option<u32>,
+        ack_seconds: u32,
+    },
+    /// The messages of these transactions, which were borrowed, are dealt with.
+    Ack {
+        queue: Queue<'a>,
+        transactions: &'a [String],
+    },
+    /// Every message as it comes.
+    Subscribe { queue: Queue<'a> },
+    /// What is in a queue.
+    Describe { queue: Queue<'a> },
     /// Show the first message, without taking it.
     Peek { queue: Queue<'a> },
     /// Take what is there, up to a number of messages.
@@ -48,6 +66,12 @@ pub(crate) enum Asked {
     Greet,
     Push,
     Wait,
+    Borrow,
+    Ack,
+    Subscribe,
+    /// The next messages of a stream that has begun.
+    Stream,
+    Describe,
     Peek,
     Drain,
 }
@@ -61,6 +85,14 @@ pub(crate) enum Answer<'a> {
     Pushed,
     /// The payloads of the messages; none if the wait was in vain.
     Messages(Vec<Cow<'a, str>>),
+    /// The payloads of the messages that are lent, and the ids to ack them with.
+    Lent(Vec<Cow<'a, str>>, Vec<String>),
+    /// The receipt; so many of the messages were not acked.
+    Acked { failed: usize },
+    /// The stream begins.
+    Subscribed,
+    /// To the question what is in a queue.
+    Described,
     /// The server did not do it.
     Refused(Refusal),
 }
@@ -82,6 +114,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) bytes: usize,
     /// Whether the server closes the connection after it.
     pub(crate) closes: bool,
+    /// Whether more comes without having been asked for, as this is of a stream.
+    pub(crate) goes_on: bool,
 }
 
 /// Bytes that are no answer to what was asked.
@@ -118,6 +152,10 @@ impl Request<'_> {
             Self::Greet => Asked::Greet,
             Self::Push { .. } => Asked::Push,
             Self::Wait { .. } => Asked::Wait,
+            Self::Borrow { .. } => Asked::Borrow,
+            Self::Ack { .. } => Asked::Ack,
+            Self::Subscribe { .. } => Asked::Subscribe,
+            Self::Describe { .. } => Asked::Describe,
             Self::Peek { .. } => Asked::Peek,
             Self::Drain { .. } => Asked::Drain,
         }

@@ -8,17 +8,25 @@ use super::{ANSWER_BYTES_MAX, Answer, Asked, Decoded, Malformed, Refusal, Reques
 pub(super) fn encode(request: &Request<'_>, to: &mut Vec<u8>) {
     // Writing to a Vec does not fail.
     let _ = match *request {
-        Request::Greet => write!(to, "*1\r\n$4\r\nPING\r\n"),
+        // Commands that ask what a Redis has not, refuse to be run against one.
+        Request::Greet
+        | Request::Borrow { .. }
+        | Request::Ack { .. }
+        | Request::Subscribe { .. }
+        | Request::Describe { .. } => write!(to, "*1\r\n$4\r\nPING\r\n"),
         Request::Push {
-            queue,
+            queues,
             payloads,
             number,
         } => {
+            let Some(queue) = queues.iter().next() else {
+                return;
+            };
             let _ = write!(
                 to,
                 "*3\r\n$5\r\nRPUSH\r\n${}\r\n{queue}\r\n${}\r\n",
                 queue.name_bytes(),
-                payloads.bytes()
+                payloads.bytes_of(number)
             );
             payloads.write(number, to);
             write!(to, "\r\n")
@@ -85,6 +93,7 @@ pub(super) fn decode(asked: Asked, input: &[u8]) -> Result<Option<Decoded<'_>>, 
         answer,
         bytes,
         closes: false,
+        goes_on: false,
     }))
 }
 
@@ -253,9 +262,9 @@ mod tests {
     fn requests_are_commands() {
         let prefix: Prefix = "q".parse().unwrap();
         let queue = prefix.queue(10);
-        let payloads = Payloads::new(1, 34);
+        let payloads = Payloads::new(1, &[34]);
         let push = Request::Push {
-            queue,
+            queues: prefix.only(10),
             payloads: &payloads,
             number: 3,
         };

@@ -1,7 +1,7 @@
 //! A small inbox server with a vice: the part of popbox's protocol that the load generator uses.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
@@ -18,17 +18,26 @@ pub(crate) enum Vice {
     LosesEvery(u64),
     RepeatsEvery(u64),
     RefusesEvery(u64),
+    /// Not with every so many pushes, but after so many messages of a stream.
+    EndsStreamsAfter(u64),
 }
 
 /// A running server. Its threads end with the test.
 pub(crate) struct Inbox {
     address: SocketAddr,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct State {
     queues: HashMap<String, VecDeque<Value>>,
+    /// What was borrowed, by the transaction to be acked.
+    lent: HashMap<String, Value>,
     pushes: u64,
+    acks: u64,
+    streams: u64,
+    clients: HashSet<String>,
+    looks: u64,
 }
 
 struct Shared {
@@ -46,6 +55,10 @@ impl Inbox {
             state: Mutex::default(),
             pushed: Condvar::new(),
         });
+        let inbox = Self {
+            address,
+            shared: Arc::clone(&shared),
+        };
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&shared);
@@ -53,7 +66,24 @@ impl Inbox {
                 thread::spawn(move || stream.and_then(|stream| shared.serve(&stream)));
             }
         });
-        Self { address }
+        inbox
+    }
+
+    /// How many messages were acked, and how many are still lent.
+    pub(crate) fn acked_and_lent(&self) -> (u64, usize) {
+        let state = self.shared.state.lock().unwrap();
+        (state.acks, state.lent.len())
+    }
+
+    /// How many streams were begun, and how often a queue was looked at.
+    pub(crate) fn streams_and_looks(&self) -> (u64, u64) {
+        let state = self.shared.state.lock().unwrap();
+        (state.streams, state.looks)
+    }
+
+    /// The addresses that connections came from.
+    pub(crate) fn clients(&self) -> HashSet<String> {
+        self.shared.state.lock().unwrap().clients.clone()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -64,6 +94,8 @@ impl Inbox {
 impl Shared {
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
+        let client = stream.peer_addr()?.ip().to_string();
+        self.state.lock().unwrap().clients.insert(client);
         let mut reader = BufReader::new(stream);
         loop {
             let mut lines = Vec::new();
@@ -83,8 +115,16 @@ impl Shared {
             let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
             reader.read_exact(&mut body)?;
             let path = lines[0].split(' ').nth(1).unwrap();
-            let (status, answer) = match path.strip_prefix("/queue/") {
-                Some(rest) => (200, self.take(rest)),
+            let (queue, rest) = path
+                .strip_prefix("/queue/")
+                .map_or(("", ""), |rest| rest.split_once('/').unwrap_or((rest, "")));
+            if rest.starts_with("subscribe") {
+                return self.stream(queue, stream);
+            }
+            let (status, answer) = match (!queue.is_empty()).then_some(rest) {
+                Some("") => (200, self.describe(queue)),
+                Some("ack") => (200, self.ack(&serde_json::from_slice(&body).unwrap())),
+                Some(rest) => (200, self.take(queue, rest)),
                 None if path == "/trans" => self.push(&serde_json::from_slice(&body).unwrap()),
                 None => (200, json!({"ok": true})),
             };
@@ -111,18 +151,66 @@ impl Shared {
             }
             _ => 1,
         };
-        let queue = push["queue"][0]["id"].as_str().unwrap().to_owned();
-        for _ in 0..copies {
-            let queue = state.queues.entry(queue.clone()).or_default();
-            queue.push_back(push["payload"].clone());
+        let copies_each = std::iter::once(copies).chain(std::iter::repeat(1));
+        for (queue, copies) in push["queue"].as_array().unwrap().iter().zip(copies_each) {
+            let queue = queue["id"].as_str().unwrap().to_owned();
+            let queue = state.queues.entry(queue).or_default();
+            queue.extend(std::iter::repeat_n(push["payload"].clone(), copies));
         }
         self.pushed.notify_all();
         (200, json!({"ok": true, "data": "id"}))
     }
 
-    /// A pop or a peek: `<queue>/pop?timeout=1&max=1`.
-    fn take(&self, request: &str) -> Value {
-        let (queue, rest) = request.split_once('/').unwrap();
+    fn ack(&self, body: &Value) -> Value {
+        let mut state = self.state.lock().unwrap();
+        let transactions = body["transactions"].as_array().unwrap();
+        let receipts = transactions.iter().map(|transaction| {
+            let known = state.lent.remove(transaction.as_str().unwrap());
+            state.acks += 1;
+            json!({"err": known.is_none().then_some("unknown"), "data": transaction})
+        });
+        receipts.collect()
+    }
+
+    fn describe(&self, queue: &str) -> Value {
+        let mut state = self.state.lock().unwrap();
+        state.looks += 1;
+        let size = state.queues.get(queue).map_or(0, VecDeque::len);
+        json!({"ok": true, "size": size})
+    }
+
+    /// Every message as it comes, one to a chunk, until the client is gone or the server has had enough.
+    fn stream(&self, queue: &str, mut stream: &TcpStream) -> io::Result<()> {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let mut state = self.state.lock().unwrap();
+        state.streams += 1;
+        let sent_max = match self.vice {
+            Vice::EndsStreamsAfter(messages) => messages,
+            _ => u64::MAX,
+        };
+        let mut sent = 0;
+        while sent < sent_max {
+            let message = state
+                .queues
+                .entry(queue.to_owned())
+                .or_default()
+                .pop_front();
+            let Some(message) = message else {
+                state = self.pushed.wait(state).unwrap();
+                continue;
+            };
+            let body = json!({"ok": true, "data": [message], "transactions": ["id"]}).to_string();
+            let (first, second) = body.split_at(body.len() / 2);
+            // A chunk in two parts.
+            write!(stream, "{:x}\r\n{first}", body.len())?;
+            write!(stream, "{second}\r\n")?;
+            sent += 1;
+        }
+        stream.write_all(b"0\r\n\r\n")
+    }
+
+    /// A pop, a poprel or a peek: `pop?timeout=1&max=1`.
+    fn take(&self, queue: &str, rest: &str) -> Value {
         let number = |name: &str| -> usize {
             let after = rest.split(['?', '&']).find_map(|it| it.strip_prefix(name));
             after.map_or(0, |it| it.parse().unwrap())
@@ -140,7 +228,15 @@ impl Shared {
                 } else {
                     messages.iter().take(count).cloned().collect()
                 };
-                return json!({"ok": true, "data": taken, "transactions": []});
+                let mut transactions = Vec::new();
+                if rest.starts_with("poprel") {
+                    for message in &taken {
+                        let id = format!("{queue}-{}-{}", state.acks, state.lent.len());
+                        state.lent.insert(id.clone(), message.clone());
+                        transactions.push(id);
+                    }
+                }
+                return json!({"ok": true, "data": taken, "transactions": transactions});
             }
             state = self.pushed.wait_timeout(state, end - now).unwrap().0;
         }

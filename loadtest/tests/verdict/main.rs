@@ -11,7 +11,11 @@ use serde_json::Value;
 
 /// A short run of `command` against a server with this vice: what it said, and its report.
 fn run(vice: Vice, command: &str, arguments: &[&str]) -> (Output, Value) {
-    let inbox = Inbox::start(vice);
+    run_at(&Inbox::start(vice), command, arguments)
+}
+
+/// The same against this server.
+fn run_at(inbox: &Inbox, command: &str, arguments: &[&str]) -> (Output, Value) {
     let json = tempfile::NamedTempFile::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_popbox-loadtest"))
         .args([command, "--target", &inbox.url(), "--json"])
@@ -34,6 +38,27 @@ fn wake(vice: Vice) -> (Output, Value) {
     run(vice, "wake", &arguments)
 }
 
+/// Twenty pushes to four queues each.
+fn fanout(vice: Vice) -> (Output, Value) {
+    let line = "--waiters 10 --queues 4 --rate 50 --warmup 0 --duration 400ms --settle 0 --patience 500ms --timeout 1";
+    run(vice, "fanout", &line.split(' ').collect::<Vec<_>>())
+}
+
+/// A hundred pushes to twenty streams.
+fn subscribe(vice: Vice) -> (Output, Value) {
+    let line =
+        "--streams 20 --rate 200 --warmup 100ms --duration 400ms --settle 0 --patience 500ms";
+    run(vice, "subscribe", &line.split(' ').collect::<Vec<_>>())
+}
+
+/// Two hundred pushes to everybody.
+const MIXED: &str = "--waiters 4 --borrowers 4 --streams 4 --rate 400 --inspections 20 --payload 40,400,4000 --warmup 0 \
+                     --duration 500ms --settle 0 --patience 1s --timeout 1 --seed 3";
+
+fn mixed(vice: Vice) -> (Output, Value) {
+    run(vice, "mixed", &MIXED.split_whitespace().collect::<Vec<_>>())
+}
+
 fn pair(vice: Vice) -> (Output, Value) {
     let line = "--connections 4 --warmup 0 --duration 300ms --patience 2s";
     run(vice, "pair", &line.split(' ').collect::<Vec<_>>())
@@ -49,6 +74,23 @@ fn a_sound_server_passes() {
     assert_eq!(report["lost"], 0);
     assert_eq!(report["duplicated"], 0);
     assert!(report["wake_ms_p50"].as_f64().unwrap() > 0.0);
+    assert!(report["late_by_generator"].is_u64());
+
+    let (output, report) = fanout(Vice::None);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report["pushed"], 20);
+    assert_eq!(report["received"], 80, "four messages each");
+    assert_eq!(report["lost"], 0);
+    let last = report["last_ms_p50"].as_f64().unwrap();
+    assert!(last >= report["each_ms_p50"].as_f64().unwrap() && last > 0.0);
+
+    let (output, report) = subscribe(Vice::None);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report["pushed"], 100);
+    assert_eq!(report["received"], 100);
+    assert_eq!(report["measured"], 80);
+    assert_eq!(report["dropped_connections"], 0);
+    assert!(report["stream_ms_p99"].as_f64().unwrap() > 0.0);
 
     let (output, report) = pair(Vice::None);
     assert!(output.status.success(), "{output:?}");
@@ -57,11 +99,122 @@ fn a_sound_server_passes() {
 }
 
 #[test]
+fn everybody_is_there_in_a_mix() {
+    let inbox = Inbox::start(Vice::None);
+    let arguments: Vec<&str> = MIXED.split_whitespace().collect();
+    let (output, report) = run_at(&inbox, "mixed", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report["pushed"], 200);
+    assert_eq!(report["received"], 200);
+    assert_eq!(report["payload_bytes"], 1_480, "the mean");
+    for kind in ["pop", "poprel", "stream", "ack", "inspection"] {
+        let key = format!("{kind}_ms_max");
+        assert!(report[&key].as_f64().is_some_and(|it| it > 0.0), "{key}");
+    }
+    let (acked, lent) = inbox.acked_and_lent();
+    assert!(acked > 0 && lent == 0, "{acked} acked, {lent} not");
+    let (streams, looks) = inbox.streams_and_looks();
+    assert_eq!(streams, 4);
+    assert!((1..=10).contains(&looks), "{looks}");
+}
+
+#[test]
+fn a_soak_tells_how_it_went_and_what_grew() {
+    let this = format!("test={}", std::process::id());
+    let line = "--waiters 2 --borrowers 1 --streams 1 --rate 50 --warmup 0 --duration 2500ms --settle 0 --timeout 1 \
+                --progress 500ms --pid";
+    let mut arguments: Vec<&str> = line.split_whitespace().collect();
+    arguments.push(&this);
+    let (output, report) = run(Vice::None, "soak", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    assert!(report["test_growth_kib_per_hour"].is_number(), "{report}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let lines = said.lines().filter(|line| line.contains("p99 so far"));
+    assert!(lines.count() >= 4, "{said}");
+    let points = report["timeline"].as_array().unwrap();
+    assert!(points.len() >= 2);
+    assert!(points[0]["resident_kib"]["test"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_stream_that_ends_is_counted_and_asked_for_again() {
+    let (output, report) = subscribe(Vice::EndsStreamsAfter(2));
+    assert!(output.status.success(), "{output:?}");
+    assert!(report["dropped_connections"].as_u64().unwrap() >= 20);
+    assert_eq!(report["received"], 100);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for line in [
+        "wake --waiters 0",
+        "wake --rate -1",
+        "wake --payload 5",
+        "wake --payload 200,",
+        "wake --from localhost",
+        "wake --from 127.0.0.9-127.0.0.1",
+        "wake --target ftp://127.0.0.1",
+        "wake --duration 5d",
+        "fanout --waiters 5 --queues 6",
+        "fanout --queues 10001",
+        "fanout --target redis://127.0.0.1:9",
+        "subscribe --target redis://127.0.0.1:9",
+        "mixed --waiters 0 --borrowers 0 --streams 0",
+        "soak --rate 1000000 --duration 720h",
+        "soak --progress never",
+        "sleep",
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_popbox-loadtest"))
+            .args(line.split(' '))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn connections_come_from_several_addresses_and_go_to_several_servers() {
+    let others = Inbox::start(Vice::None);
+    let other = others.url();
+    let line = "--waiters 2 --borrowers 2 --streams 2 --rate 10 --warmup 0 --duration 200ms --settle 0 --timeout 1 \
+                --patience 100ms --from 127.0.0.2,127.0.0.4-127.0.0.5 --target";
+    let mut arguments: Vec<&str> = line.split_whitespace().collect();
+    arguments.push(&other);
+    let inbox = Inbox::start(Vice::None);
+    let (_, report) = run_at(&inbox, "mixed", &arguments);
+    assert_eq!(report["pushed"], 2);
+    for server in [&inbox, &others] {
+        assert_eq!(server.streams_and_looks().0, 1, "every second connection");
+        let clients = server.clients();
+        assert!(
+            clients
+                .iter()
+                .all(|it| ["127.0.0.2", "127.0.0.4", "127.0.0.5"].contains(&it.as_str()))
+        );
+        assert!(clients.len() >= 2, "{clients:?}");
+    }
+}
+
+#[test]
 fn losses_are_found() {
     let (output, report) = wake(Vice::LosesEvery(10));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(report["lost"], 10);
     assert_eq!(report["received"], 90);
+
+    let (output, report) = fanout(Vice::LosesEvery(5));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        report["lost"], 4,
+        "one of four messages of every fifth push"
+    );
+    assert_eq!(report["received"], 76);
+
+    for (output, report) in [subscribe(Vice::LosesEvery(10)), mixed(Vice::LosesEvery(20))] {
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(report["lost"], 10);
+    }
 
     let (output, report) = pair(Vice::LosesEvery(10));
     assert_eq!(output.status.code(), Some(1));
@@ -77,6 +230,16 @@ fn repetitions_are_found() {
     assert_eq!(report["lost"], 0);
     // The last ones may come when nobody waits any more.
     assert!(report["duplicated"].as_u64().unwrap() >= 5, "{report}");
+
+    for (output, report) in [
+        fanout(Vice::RepeatsEvery(2)),
+        subscribe(Vice::RepeatsEvery(10)),
+        mixed(Vice::RepeatsEvery(20)),
+    ] {
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(report["lost"], 0);
+        assert!(report["duplicated"].as_u64().unwrap() >= 5, "{report}");
+    }
 
     let (output, report) = pair(Vice::RepeatsEvery(10));
     assert_eq!(output.status.code(), Some(1));
