@@ -9,6 +9,7 @@
 
 mod address_range;
 mod agenda;
+mod chart;
 mod command;
 mod connection;
 mod crew;
@@ -22,6 +23,7 @@ mod ledger;
 mod machine;
 mod open_files;
 mod options;
+mod page;
 mod payload;
 mod phases;
 mod process;

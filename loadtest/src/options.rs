@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// Write the report there, too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write it as a page for a browser, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// How often progress is shown
     #[arg(long, value_parser = duration::parse)]
     progress: Option<Duration>,

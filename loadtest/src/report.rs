@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::{
     latencies::{Latencies, QUANTILES},
-    machine,
+    machine, page,
 };
 
 /// Facts in the order in which they are shown. A key says its unit.
@@ -96,11 +96,20 @@ impl Report {
     pub(crate) fn write_json(&self, path: &Path) -> Result<(), Unwritable> {
         let mut text = serde_json::to_string_pretty(&self.facts).unwrap_or_default();
         text.push('\n');
-        fs::write(path, text).map_err(|reason| Unwritable {
-            path: path.display().to_string(),
-            reason,
-        })
+        write(path, &text)
     }
+
+    /// As a page for a browser, with what is wrong on top.
+    pub(crate) fn write_html(&self, path: &Path, fault: Option<&str>) -> Result<(), Unwritable> {
+        write(path, &page::render(&self.facts, &self.order, fault))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Unwritable> {
+    fs::write(path, text).map_err(|reason| Unwritable {
+        path: path.display().to_string(),
+        reason,
+    })
 }
 
 /// As a table.

@@ -123,10 +123,16 @@ impl CommandError {
 
 impl Ended {
     /// Shows the report, and says whether all was well.
-    fn publish(self, options: &Options) -> Result<ExitCode, CommandError> {
+    fn publish(mut self, options: &Options) -> Result<ExitCode, CommandError> {
         print!("{}", self.report);
+        if let Some(fault) = &self.fault {
+            self.report.detail("fault", fault.clone().into());
+        }
         if let Some(path) = &options.json {
             self.report.write_json(path)?;
+        }
+        if let Some(path) = &options.html {
+            self.report.write_html(path, self.fault.as_deref())?;
         }
         Ok(match self.fault {
             None => ExitCode::SUCCESS,

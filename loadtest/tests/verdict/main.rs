@@ -137,6 +137,39 @@ fn a_soak_tells_how_it_went_and_what_grew() {
 }
 
 #[test]
+fn the_page_holds_what_the_json_says() {
+    let html = tempfile::NamedTempFile::new().unwrap();
+    let line = "--waiters 5 --rate 100 --warmup 0 --duration 1200ms --settle 0 --timeout 1 --pid";
+    let mut arguments: Vec<&str> = line.split_whitespace().collect();
+    let this = format!("test={}", std::process::id());
+    arguments.extend([this.as_str(), "--html", html.path().to_str().unwrap()]);
+    let (output, report) = run(Vice::LosesEvery(50), "wake", &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let page = std::fs::read_to_string(html.path()).unwrap();
+    let (_, json) = page.split_once("id=\"report\">").unwrap();
+    let (json, _) = json.split_once("</script>").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(json).unwrap(), report);
+    for title in [
+        "Run",
+        "Summary",
+        "Latencies",
+        "Latency over time",
+        "Rate over time",
+        "Memory over time",
+    ] {
+        assert!(page.contains(&format!("<h2>{title}</h2>")), "{title}");
+    }
+    assert!(page.contains("2 messages lost"));
+    assert!(page.contains("--waiters 5 --rate 100"), "the command line");
+    assert!(
+        report["run"]["command_line"]
+            .as_str()
+            .unwrap()
+            .contains("--waiters 5")
+    );
+}
+
+#[test]
 fn a_stream_that_ends_is_counted_and_asked_for_again() {
     let (output, report) = subscribe(Vice::EndsStreamsAfter(2));
     assert!(output.status.success(), "{output:?}");
