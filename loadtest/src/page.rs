@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::chart::{Chart, Line, Scale, escaped};
+use crate::{
+    chart::{Chart, Line, Scale, escaped},
+    report::column_names,
+};
 
 /// How it looks.
 const STYLE: &str = "
@@ -44,6 +47,7 @@ pub(crate) fn render(facts: &Map<String, Value>, order: &[String], fault: Option
     let _ = writeln!(page, "<h2>Summary</h2>");
     let keys: Vec<&String> = order.iter().collect();
     table(&mut page, facts, &keys);
+    latencies(&mut page, facts);
     for (title, chart) in [
         ("Latencies", curves(facts)),
         ("Latency over time", latency_over_time(facts)),
@@ -78,6 +82,25 @@ fn table(page: &mut String, facts: &Map<String, Value>, keys: &[&String]) {
         );
     }
     page.push_str("</table>\n");
+}
+
+/// The numbers of each distribution, in a row.
+fn latencies(page: &mut String, facts: &Map<String, Value>) {
+    let Some(Value::Object(curves)) = facts.get("curves") else {
+        return;
+    };
+    page.push_str("<table>\n<tr><th>milliseconds");
+    for column in column_names() {
+        let _ = write!(page, "<th>{column}");
+    }
+    for key in curves.keys() {
+        let _ = write!(page, "\n<tr><th>{}", escaped(&key.replace('_', " ")));
+        for column in column_names() {
+            let value = shown(facts.get(&format!("{key}_ms_{column}")));
+            let _ = write!(page, "<td class=\"number\">{value}");
+        }
+    }
+    page.push_str("\n</table>\n");
 }
 
 fn shown(value: Option<&Value>) -> String {

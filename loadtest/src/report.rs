@@ -1,11 +1,6 @@
 //! What a run came to: the same facts as a table for people and as JSON.
 
-use std::{
-    fmt::{self, Write as _},
-    fs, io,
-    path::Path,
-    time::Duration,
-};
+use std::{fmt, fs, io, path::Path, time::Duration};
 
 use serde_json::{Map, Number, Value, json};
 
@@ -20,6 +15,8 @@ pub(crate) struct Report {
     facts: Map<String, Value>,
     /// The keys, as a map of JSON has them in another order.
     order: Vec<String>,
+    /// What was measured, with what stands in its columns.
+    distributions: Vec<(String, Vec<f64>)>,
 }
 
 /// A file that the report cannot be written to.
@@ -75,14 +72,17 @@ impl Report {
 
     /// A distribution, in milliseconds.
     pub(crate) fn latencies(&mut self, key: &str, latencies: &Latencies) {
-        for (name, quantile) in QUANTILES {
-            self.number(
-                format!("{key}_ms_{name}"),
-                milliseconds(latencies.at(quantile)),
-            );
+        let columns: Vec<f64> = QUANTILES
+            .iter()
+            .map(|(_, quantile)| latencies.at(*quantile))
+            .chain([latencies.max(), latencies.mean()])
+            .map(milliseconds)
+            .collect();
+        for (name, number) in column_names().zip(&columns) {
+            let key = format!("{key}_ms_{name}");
+            self.facts.insert(key, rounded(*number));
         }
-        self.number(format!("{key}_ms_max"), milliseconds(latencies.max()));
-        self.number(format!("{key}_ms_mean"), milliseconds(latencies.mean()));
+        self.distributions.push((key.to_owned(), columns));
         let curve = latencies.curve().map(|(share, duration)| {
             Value::Array(vec![Value::from(share), rounded(milliseconds(duration))])
         });
@@ -112,7 +112,13 @@ fn write(path: &Path, text: &str) -> Result<(), Unwritable> {
     })
 }
 
-/// As a table.
+/// What of a distribution is reported.
+pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
+    let quantiles = QUANTILES.iter().map(|(name, _)| *name);
+    quantiles.chain(["max", "mean"])
+}
+
+/// As tables: one of the facts, one of the distributions.
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.order.iter().map(String::len).max().unwrap_or(0);
@@ -122,14 +128,32 @@ impl fmt::Display for Report {
                 Some(value) => value.to_string(),
                 None => String::new(),
             };
-            let mut label = key.replace('_', " ");
-            let missing = width.saturating_sub(label.len());
-            label.write_fmt(format_args!("{:missing$}", ""))?;
-            writeln!(formatter, "{label}  {shown}")?;
+            let label = key.replace('_', " ");
+            writeln!(formatter, "{label:width$}  {shown}")?;
+        }
+        if self.distributions.is_empty() {
+            return Ok(());
+        }
+        let keys = self.distributions.iter().map(|(key, _)| key.len());
+        let width = keys.chain([MILLISECONDS.len()]).max().unwrap_or(0);
+        write!(formatter, "\n{MILLISECONDS:width$}")?;
+        for name in column_names() {
+            write!(formatter, "  {name:>9}")?;
+        }
+        writeln!(formatter)?;
+        for (key, columns) in &self.distributions {
+            write!(formatter, "{:width$}", key.replace('_', " "))?;
+            for number in columns {
+                write!(formatter, "  {number:>9.3}")?;
+            }
+            writeln!(formatter)?;
         }
         Ok(())
     }
 }
+
+/// What stands over the names of distributions.
+const MILLISECONDS: &str = "milliseconds";
 
 /// To three digits: the rest is noise, in JSON too.
 pub(crate) fn rounded(number: f64) -> Value {
@@ -168,12 +192,16 @@ mod tests {
     #[test]
     fn the_table_has_the_facts_in_their_order() {
         let table = report().to_string();
-        let mut lines = table.lines();
-        assert_eq!(lines.next(), Some("command            wake"));
-        assert_eq!(lines.next(), Some("pushed             20000"));
-        assert_eq!(lines.next(), Some("pushed per second  6666.667"));
-        assert_eq!(lines.next(), Some("wake ms p50        1.0"));
-        assert_eq!(lines.last(), Some("wake ms mean       1.0"));
+        let lines: Vec<&str> = table.lines().collect();
+        let expected = [
+            "command            wake",
+            "pushed             20000",
+            "pushed per second  6666.667",
+            "",
+            "milliseconds        p50        p90        p99      p99.9        max       mean",
+            "wake              1.000      1.000      1.000      1.000      1.000      1.000",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]
