@@ -36,7 +36,7 @@ pub(crate) struct Line {
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 10.0;
+const RIGHT: f64 = 30.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
 
@@ -214,10 +214,10 @@ mod tests {
     #[test]
     fn a_line_goes_from_corner_to_corner() {
         let svg = chart(Scale::Even, &[(0.0, 0.0), (10.0, 50.0)]);
-        assert!(svg.contains(r#"points="70.0,260.0 890.0,10.0""#), "{svg}");
+        assert!(svg.contains(r#"points="70.0,260.0 870.0,10.0""#), "{svg}");
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
         let svg = chart(Scale::Powers, &[(0.0, 0.1), (10.0, 100.0)]);
-        assert!(svg.contains(r#"points="70.0,260.0 890.0,10.0""#), "{svg}");
+        assert!(svg.contains(r#"points="70.0,260.0 870.0,10.0""#), "{svg}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn describe() -> Value {
     json!({
         "command_line": command_line(env::args()),
         "version": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
-        "written_at_unix_seconds": since.map_or(0, |since| since.as_secs()),
+        "written_at": date(since.map_or(0, |since| since.as_secs())),
         "host": file("/proc/sys/kernel/hostname"),
         "kernel": format!(
             "{} {}",
@@ -26,6 +26,28 @@ pub(crate) fn describe() -> Value {
         "processors": thread::available_parallelism().map_or(1, NonZeroUsize::get),
         "memory": after_colon(&file("/proc/meminfo"), "MemTotal"),
     })
+}
+
+/// These seconds since 1970 as a date and a time (UTC).
+fn date(seconds: u64) -> String {
+    const DAY: u64 = 86_400;
+    // Years begin in March, so that the day that comes and goes is the last one; there are 146,097 days in 400 years.
+    let days = seconds / DAY + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let is_next_year = month_from_march >= 10;
+    let month = if is_next_year {
+        month_from_march - 9
+    } else {
+        month_from_march + 3
+    };
+    let year = era * 400 + year_of_era + u64::from(is_next_year);
+    let (hour, minute, second) = (seconds % DAY / 3_600, seconds % 3_600 / 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn file(path: &str) -> String {
@@ -66,6 +88,19 @@ mod tests {
             command_line(arguments.into_iter()),
             r"load --pid a=1 'it'\''s' ''"
         );
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (1_795_312_417, "2026-11-22T01:53:37Z"),
+        ] {
+            assert_eq!(date(seconds), expected);
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod recent;
 mod refusals;
 mod report;
 mod schedule;
+mod server;
 mod source;
 mod tally;
 mod target;

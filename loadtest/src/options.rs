@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     address_range::AddressRange, connection::Blueprint, duration, exchange::Protocol,
-    payload::Payloads, process::Process, queue::Prefix, random, report::Report, source::Source,
-    target::Target,
+    payload::Payloads, process::Process, queue::Prefix, random, report::Report, server,
+    source::Source, target::Target,
 };
 
 /// Where the load goes, from where, and what is noted.
@@ -164,6 +164,8 @@ impl Options {
         let mut report = Report::new(command);
         let targets: Vec<String> = self.targets.iter().map(Target::to_string).collect();
         report.text("target", targets.join(" "));
+        let servers: Vec<String> = self.targets.iter().map(server::introduction).collect();
+        report.text("server", servers.join(", "));
         report
     }
 }

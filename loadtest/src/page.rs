@@ -13,9 +13,9 @@ use crate::{
 const STYLE: &str = "
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; }
+table { border-collapse: collapse; margin-bottom: 1rem; }
 td, th { padding: .1rem 1rem .1rem 0; text-align: left; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 code { overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; }
 svg text { font-size: 12px; fill: currentColor; text-anchor: middle; }
@@ -91,13 +91,14 @@ fn latencies(page: &mut String, facts: &Map<String, Value>) {
     };
     page.push_str("<table>\n<tr><th>milliseconds");
     for column in column_names() {
-        let _ = write!(page, "<th>{column}");
+        let _ = write!(page, "<th class=\"number\">{column}");
     }
     for key in curves.keys() {
         let _ = write!(page, "\n<tr><th>{}", escaped(&key.replace('_', " ")));
         for column in column_names() {
-            let value = shown(facts.get(&format!("{key}_ms_{column}")));
-            let _ = write!(page, "<td class=\"number\">{value}");
+            let value = facts.get(&format!("{key}_ms_{column}"));
+            let milliseconds = value.and_then(Value::as_f64).unwrap_or_default();
+            let _ = write!(page, "<td class=\"number\">{milliseconds:.3}");
         }
     }
     page.push_str("\n</table>\n");

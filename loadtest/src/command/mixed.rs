@@ -48,6 +48,9 @@ pub(super) struct Mix {
     settle: Duration,
 }
 
+/// So many connections are enough for whoever looks.
+const INSPECTORS_MAX: u32 = 4;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Mixed {
     #[command(flatten)]
@@ -86,7 +89,7 @@ impl Mix {
                 borrowers: self.borrowers,
                 streams: self.streams,
                 pushers: self.pushers,
-                inspectors: u32::from(self.inspections > 0),
+                inspectors: self.inspections.min(INSPECTORS_MAX),
             },
             rate: self.rate,
             fan: self.queues,

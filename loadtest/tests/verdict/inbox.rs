@@ -126,7 +126,7 @@ impl Shared {
                 Some("ack") => (200, self.ack(&serde_json::from_slice(&body).unwrap())),
                 Some(rest) => (200, self.take(queue, rest)),
                 None if path == "/trans" => self.push(&serde_json::from_slice(&body).unwrap()),
-                None => (200, json!({"ok": true})),
+                None => (200, json!({"ok": true, "name": "inbox", "version": "7.0"})),
             };
             let answer = answer.to_string();
             let head = format!(
