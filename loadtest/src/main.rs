@@ -2,8 +2,11 @@
 //!
 //! A command (`command/`) says what its connections ask and what it makes of the answers: it is a [`Load`]. A
 //! [`crew`] of threads runs one each on an [`event_loop`] over its share of the [`connection`]s, while the first thread
-//! looks at the clock, at the [`tally`] and at the watched [`process`]es. What is asked and answered is turned into
-//! bytes and back by [`exchange`].
+//! looks at the clock, at the [`tally`] and at the watched [`process`]es ([`watch`]). What is asked and answered is
+//! turned into bytes and back by [`exchange`].
+//!
+//! Commands with consumers and pushes at a fixed rate are one load, with other people in it: [`delivery`]. The
+//! [`agenda`] says when each push is due. What came of it is a [`report`], and on request a [`page`] with [`chart`]s.
 //!
 //! [`Load`]: event_loop::Load
 

@@ -145,7 +145,7 @@ impl Watch<'_> {
         };
         let rate = |count: u64| {
             let nanoseconds = since.as_nanos().max(1);
-            u128::from(count) * 1_000_000_000 / nanoseconds
+            (u128::from(count) * 1_000_000_000 + nanoseconds / 2) / nanoseconds
         };
         let p99 = if all.count() == 0 {
             "-".to_owned()
