@@ -1,6 +1,12 @@
-//! What a run came to: the same facts as a table for people and as JSON.
+//! What a run came to: the same facts as tables for people, as JSON, and as a page.
 
-use std::{fmt, fs, io, path::Path, time::Duration};
+use std::{
+    fmt,
+    fs::{self, OpenOptions},
+    io,
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::{Map, Number, Value, json};
 
@@ -103,6 +109,15 @@ impl Report {
     pub(crate) fn write_html(&self, path: &Path, fault: Option<&str>) -> Result<(), Unwritable> {
         write(path, &page::render(&self.facts, &self.order, fault))
     }
+}
+
+/// Says at once if a report could not be written there, not only after hours.
+pub(crate) fn try_path(path: &Path) -> Result<(), Unwritable> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|reason| Unwritable {
+        path: path.display().to_string(),
+        reason,
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Unwritable> {

@@ -18,13 +18,19 @@ use crate::{
     crew::RunError,
     delivery::DeliveryError,
     options::Options,
-    report::{Report, Unwritable},
+    report::{self, Report, Unwritable},
 };
 
 /// Runs the command that this process was started with.
 pub(crate) fn run() -> ExitCode {
     let command = Arguments::parse().command;
     let options = command.options().clone();
+    let files = [&options.json, &options.html];
+    let mut files = files.into_iter().flatten();
+    if let Some(error) = files.find_map(|path| report::try_path(path).err()) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let ended = match command {
         Command::Wake(command) => command.run(),
         Command::Hold(command) => command.run(),

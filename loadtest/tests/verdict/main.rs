@@ -171,6 +171,35 @@ fn the_page_holds_what_the_json_says() {
 }
 
 #[test]
+fn a_watched_process_that_ends_is_a_fault_and_the_report_is_there() {
+    let mut watched = Command::new("sleep").arg("1").spawn().unwrap();
+    let line = "--waiters 2 --borrowers 0 --streams 0 --rate 50 --warmup 0 --duration 2s --settle 0 --timeout 1 --pid";
+    let mut arguments: Vec<&str> = line.split_whitespace().collect();
+    let brief = format!("brief={}", watched.id());
+    arguments.push(&brief);
+    let (output, report) = run(Vice::None, "soak", &arguments);
+    watched.wait().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(report["gone_processes"], "brief");
+    assert_eq!(report["fault"], "ended meanwhile: brief");
+    assert_eq!(report["received"], 100);
+}
+
+#[test]
+fn where_a_report_cannot_be_written_is_said_before_the_run() {
+    let output = Command::new(env!("CARGO_BIN_EXE_popbox-loadtest"))
+        .args(["soak", "--html", "/proc/none/report.html"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("cannot write /proc/none/report.html"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_stream_that_ends_is_counted_and_asked_for_again() {
     let (output, report) = subscribe(Vice::EndsStreamsAfter(2));
     assert!(output.status.success(), "{output:?}");
