@@ -4,18 +4,28 @@ use std::time::Duration;
 
 use crate::{report::float, timeline::Point};
 
+/// By how many KiB the memory of the process at this place grew from the first sight after `from` to the last; less
+/// than nothing if it shrank. None if too little was seen.
+pub(crate) fn kib(points: &[Point], place: usize, from: Duration) -> Option<f64> {
+    let seen = seen(points, place, from);
+    Some(seen.last()?.1 - seen.first()?.1)
+}
+
 /// How much the memory of the process at this place grew in an hour, in KiB: the slope of the line that fits best
 /// through what was seen from `from` on. None if too little was seen.
 pub(crate) fn kib_per_hour(points: &[Point], place: usize, from: Duration) -> Option<f64> {
-    let seen: Vec<(f64, f64)> = points
-        .iter()
-        .filter(|point| point.end >= from)
+    slope(&seen(points, place, from))
+}
+
+/// Hours since the beginning, and KiB.
+fn seen(points: &[Point], place: usize, from: Duration) -> Vec<(f64, f64)> {
+    let points = points.iter().filter(|point| point.end >= from);
+    points
         .filter_map(|point| {
             let bytes = *point.resident_bytes.get(place)?;
             Some((point.end.as_secs_f64() / 3_600.0, float(bytes) / 1_024.0))
         })
-        .collect();
-    slope(&seen)
+        .collect()
 }
 
 fn slope(seen: &[(f64, f64)]) -> Option<f64> {

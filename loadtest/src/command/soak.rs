@@ -37,14 +37,14 @@ impl Soak {
         let options = self.options.or_progress(PROGRESS);
         let (mut report, delivered) = self.mix.run("soak", &options, timing)?;
         let mut fault = delivered.fault();
-        for (name, kib_per_hour) in delivered.growth(self.warmup) {
-            report.number(format!("{name}_growth_kib_per_hour"), kib_per_hour);
-            let is_too_much = self
-                .growth_max
-                .is_some_and(|growth_max| kib_per_hour > f64::from(growth_max));
-            if is_too_much {
+        for growth in delivered.growth(self.warmup) {
+            let (process, kib_per_hour) = (growth.process, growth.kib_per_hour);
+            report.number(format!("{process}_grown_kib"), growth.kib);
+            report.number(format!("{process}_growth_kib_per_hour"), kib_per_hour);
+            let growth_max = self.growth_max.map(f64::from);
+            if growth_max.is_some_and(|growth_max| kib_per_hour > growth_max) {
                 fault.get_or_insert_with(|| {
-                    format!("{name} grows by {kib_per_hour:.0} KiB an hour")
+                    format!("{process} grows by {kib_per_hour:.0} KiB an hour")
                 });
             }
         }

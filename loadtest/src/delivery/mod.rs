@@ -102,6 +102,15 @@ pub(crate) struct Delivered {
     duplicated: u64,
 }
 
+/// How much a process grew.
+pub(crate) struct Growth<'a> {
+    pub(crate) process: &'a str,
+    /// From the first sight to the last.
+    pub(crate) kib: f64,
+    /// By the line that fits best through all.
+    pub(crate) kib_per_hour: f64,
+}
+
 impl Setup<'_> {
     /// Does it.
     pub(crate) fn run(&self) -> Result<Delivered, DeliveryError> {
@@ -229,13 +238,17 @@ impl Delivered {
         self.outcome.finish(report, self.outcome.measured.received);
     }
 
-    /// By how many KiB an hour each watched process grew after the warm-up.
-    pub(crate) fn growth(&self, warmup: Duration) -> Vec<(&str, f64)> {
+    /// How much each watched process grew after the warm-up.
+    pub(crate) fn growth(&self, warmup: Duration) -> Vec<Growth<'_>> {
         let points = self.outcome.timeline.points();
-        let names = self.outcome.watched.iter().map(|it| it.name.as_str());
-        let grown = names
-            .enumerate()
-            .filter_map(|(place, name)| Some((name, growth::kib_per_hour(points, place, warmup)?)));
+        let watched = self.outcome.watched.iter().enumerate();
+        let grown = watched.filter_map(|(place, watched)| {
+            Some(Growth {
+                process: &watched.name,
+                kib: growth::kib(points, place, warmup)?,
+                kib_per_hour: growth::kib_per_hour(points, place, warmup)?,
+            })
+        });
         grown.collect()
     }
 

@@ -46,8 +46,7 @@ fn fanout(vice: Vice) -> (Output, Value) {
 
 /// A hundred pushes to twenty streams.
 fn subscribe(vice: Vice) -> (Output, Value) {
-    let line =
-        "--streams 20 --rate 200 --warmup 100ms --duration 400ms --settle 0 --patience 500ms";
+    let line = "--streams 20 --rate 200 --warmup 100ms --duration 400ms --settle 0 --patience 2s";
     run(vice, "subscribe", &line.split(' ').collect::<Vec<_>>())
 }
 
@@ -129,9 +128,10 @@ fn a_soak_tells_how_it_went_and_what_grew() {
     let (output, report) = run(Vice::None, "soak", &arguments);
     assert!(output.status.success(), "{output:?}");
     assert!(report["test_growth_kib_per_hour"].is_number(), "{report}");
+    assert!(report["test_grown_kib"].is_number(), "{report}");
     let said = String::from_utf8(output.stderr).unwrap();
     let lines = said.lines().filter(|line| line.contains("p99 so far"));
-    assert!(lines.count() >= 4, "{said}");
+    assert!(lines.count() >= 2, "{said}");
     let points = report["timeline"].as_array().unwrap();
     assert!(points.len() >= 2);
     assert!(points[0]["resident_kib"]["test"].as_u64().unwrap() > 0);
