@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// Write it as a page for a browser, too
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// How often progress is shown
+    /// How often progress is shown; if left out, every 2s, and every 1m of a soak
     #[arg(long, value_parser = duration::parse)]
     progress: Option<Duration>,
     /// Repeats a choice of queues; it is printed if left out
@@ -78,17 +78,28 @@ pub(crate) struct Timing {
 /// How large messages are.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PayloadOptions {
-    /// Bytes of a payload; of several sizes, each message has one by chance
-    #[arg(long = "payload", value_name = "BYTES,...", default_value = "200", value_delimiter = ',',
+    /// Bytes of a payload; of several sizes, each message has one by chance. If left out, 200; of mixed and soak,
+    /// 100,1000,10000
+    #[arg(long = "payload", value_name = "BYTES,...", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(Payloads::BYTES_MIN as i64..=Payloads::BYTES_MAX as i64))]
     sizes_bytes: Vec<u32>,
 }
 
+/// The size of payloads, if nothing else is said.
+const BYTES: u32 = 200;
+
 impl PayloadOptions {
     /// Payloads of a run that has not been before.
     pub(crate) fn payloads(&self) -> Payloads {
+        self.payloads_or(&[BYTES])
+    }
+
+    /// The same, of these sizes if none is given.
+    pub(crate) fn payloads_or(&self, sizes_bytes: &[u32]) -> Payloads {
         let run = random::number(now_nanoseconds(), u64::from(std::process::id()));
-        let sizes: Vec<usize> = self.sizes_bytes.iter().map(|it| *it as usize).collect();
+        let given = Some(self.sizes_bytes.as_slice()).filter(|given| !given.is_empty());
+        let sizes = given.unwrap_or(sizes_bytes).iter();
+        let sizes: Vec<usize> = sizes.map(|bytes| *bytes as usize).collect();
         Payloads::new(run, &sizes)
     }
 }

@@ -48,6 +48,9 @@ pub(super) struct Mix {
     settle: Duration,
 }
 
+/// The sizes of payloads, if nothing else is said.
+const SIZES_BYTES: [u32; 3] = [100, 1_000, 10_000];
+
 /// So many connections are enough for whoever looks.
 const INSPECTORS_MAX: u32 = 4;
 
@@ -83,7 +86,7 @@ impl Mix {
             options,
             timing,
             prefix: options.prefix(&format!("load-{command}-")),
-            payloads: self.payload.payloads(),
+            payloads: self.payload.payloads_or(&SIZES_BYTES),
             crowd: Crowd {
                 waiters: self.waiters,
                 borrowers: self.borrowers,

@@ -129,6 +129,7 @@ fn a_soak_tells_how_it_went_and_what_grew() {
     assert!(output.status.success(), "{output:?}");
     assert!(report["test_growth_kib_per_hour"].is_number(), "{report}");
     assert!(report["test_grown_kib"].is_number(), "{report}");
+    assert_eq!(report["payload_bytes"], 3_700, "the mean of mixed sizes");
     let said = String::from_utf8(output.stderr).unwrap();
     let lines = said.lines().filter(|line| line.contains("p99 so far"));
     assert!(lines.count() >= 2, "{said}");
