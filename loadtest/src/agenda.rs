@@ -26,6 +26,11 @@ impl Agenda {
             per_second,
         }
     }
+
+    /// How many nobody has taken on.
+    pub(crate) fn left(&self) -> u64 {
+        self.total.saturating_sub(self.next.load(Ordering::Relaxed))
+    }
 }
 
 /// A thread's connections that take turns at an agenda.
@@ -162,6 +167,7 @@ mod tests {
         let mut one = Hands::new(&agenda, start);
         let mut two = Hands::new(&agenda, start);
         assert_eq!(one.take(start), Err(None), "nobody is free");
+        assert_eq!(agenda.left(), 3);
         one.is_free(7, start);
         two.is_free(8, start);
         assert_eq!(one.take(start), Ok(Task { number: 0, hand: 7 }));
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!(one.take(later), Ok(Task { number: 2, hand: 9 }));
         two.is_free(8, later);
         assert_eq!(two.take(later), Err(None), "that was all");
+        assert_eq!(agenda.left(), 0);
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub(crate) struct Delivered {
     pub(crate) measures: Measures,
     outcome: Outcome<()>,
     seed: u64,
+    /// Pushes that were due and could not be sent, up to the end of all patience.
+    unsent: u64,
     lost: u64,
     duplicated: u64,
 }
@@ -149,6 +151,7 @@ impl Setup<'_> {
             measures,
             outcome,
             seed: game.seed,
+            unsent: game.pushes.left(),
             lost: game.ledger.lost(),
             duplicated: game.ledger.duplicated(),
         })
@@ -227,6 +230,7 @@ impl Delivered {
     pub(crate) fn report_counts(&self, report: &mut Report) {
         report.count("measured", self.measures.deliveries());
         self.measures.lateness.report(report);
+        report.count("unsent", self.unsent);
         report.count("pushed", self.outcome.total.pushed);
         report.count("received", self.outcome.total.received);
         report.count("lost", self.lost);
@@ -265,6 +269,9 @@ impl Delivered {
             Some(format!("{lost} messages lost, {duplicated} duplicated"))
         } else if self.outcome.total.received == 0 {
             Some("no message arrived".to_owned())
+        } else if self.unsent > 0 {
+            let unsent = self.unsent;
+            Some(format!("{unsent} pushes were due and could not be sent"))
         } else {
             None
         }

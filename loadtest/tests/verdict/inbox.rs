@@ -20,6 +20,8 @@ pub(crate) enum Vice {
     RefusesEvery(u64),
     /// Not with every so many pushes, but after so many messages of a stream.
     EndsStreamsAfter(u64),
+    /// To no push after so many.
+    AnswersNoMoreAfter(u64),
 }
 
 /// A running server. Its threads end with the test.
@@ -125,6 +127,7 @@ impl Shared {
                 Some("") => (200, self.describe(queue)),
                 Some("ack") => (200, self.ack(&serde_json::from_slice(&body).unwrap())),
                 Some(rest) => (200, self.take(queue, rest)),
+                None if path == "/trans" && self.is_tired() => continue,
                 None if path == "/trans" => self.push(&serde_json::from_slice(&body).unwrap()),
                 None => (200, json!({"ok": true, "name": "inbox", "version": "7.0"})),
             };
@@ -137,6 +140,11 @@ impl Shared {
             (&*stream).write_all(head.as_bytes())?;
             (&*stream).write_all(answer.as_bytes())?;
         }
+    }
+
+    fn is_tired(&self) -> bool {
+        let pushes = self.state.lock().unwrap().pushes;
+        matches!(self.vice, Vice::AnswersNoMoreAfter(pushes_max) if pushes >= pushes_max)
     }
 
     fn push(&self, push: &Value) -> (u16, Value) {

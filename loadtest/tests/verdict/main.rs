@@ -201,6 +201,20 @@ fn where_a_report_cannot_be_written_is_said_before_the_run() {
 }
 
 #[test]
+fn what_a_server_does_not_get_to_is_unsent_and_neither_lost_nor_late_by_ourselves() {
+    let line = "--waiters 2 --rate 100 --pushers 1 --warmup 0 --duration 200ms --settle 0 --timeout 1 --patience 300ms";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let (output, report) = run(Vice::AnswersNoMoreAfter(5), "wake", &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(report["pushed"], 5);
+    // One is under way for ever.
+    assert_eq!(report["unsent"], 14);
+    assert_eq!(report["lost"], 0);
+    let fault = report["fault"].as_str().unwrap();
+    assert!(fault.starts_with("14 pushes"), "{fault}");
+}
+
+#[test]
 fn a_stream_that_ends_is_counted_and_asked_for_again() {
     let (output, report) = subscribe(Vice::EndsStreamsAfter(2));
     assert!(output.status.success(), "{output:?}");
