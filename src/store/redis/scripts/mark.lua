@@ -21,13 +21,4 @@ local function note(key, field, new)
   return true
 end
 
-local replies = {}
-for number, key in ipairs(KEYS) do
-  local is_done, reply = pcall(note, key, unpack(ARGV, 2 * number, 2 * number + 1))
-  if is_done then
-    replies[number] = reply and '1' or '0'
-  else
-    replies[number] = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
-  end
-end
-return replies
+return each(2, function(key, field, new) return note(key, field, new) and '1' or '0' end)

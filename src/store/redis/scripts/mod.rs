@@ -70,22 +70,25 @@ impl Script {
 
     /// Writes records.
     pub(super) fn create() -> Self {
-        Self::new(together!("time.lua", "record.lua", "create.lua"), false)
+        Self::new(
+            together!("time.lua", "each.lua", "record.lua", "create.lua"),
+            false,
+        )
     }
 
     /// Notes in records what became of messages.
     pub(super) fn mark() -> Self {
-        Self::new(together!("time.lua", "mark.lua"), true)
+        Self::new(together!("time.lua", "each.lua", "mark.lua"), true)
     }
 
     /// Claims keys of pushes.
     pub(super) fn once() -> Self {
-        Self::new(together!("time.lua", "once.lua"), false)
+        Self::new(together!("time.lua", "each.lua", "once.lua"), false)
     }
 
     /// Notes what became of pushes with keys.
     pub(super) fn outcome() -> Self {
-        Self::new(together!("time.lua", "outcome.lua"), true)
+        Self::new(together!("time.lua", "each.lua", "outcome.lua"), true)
     }
 
     /// Changes a record.

@@ -2,9 +2,9 @@ local time = string.format('%.0f', now)
 
 -- Claims keys by which repeats of pushes are known. Behind the time in ARGV, for each key: an id for the push, the
 -- fingerprint of what it says, milliseconds for which the key is remembered, and those after which somebody else may go
--- on with a push that was begun. Gives for each a letter and the id of the push: 'N', it is new and begun by this; 'D', it
--- is done; 'B', it was begun, and whoever did so has given up or is silent, so it is the caller's now; 'W', somebody is at
--- it; or 'O' alone, it says something else.
+-- on with a push that was begun. Gives for each a letter, the id of the push, and where that is the caller's now the time
+-- of the claim: 'N', it is new and begun by this; 'D', it is done; 'B', it was begun, and whoever did so has given up or
+-- is silent; 'W', somebody is at it; or 'O' alone, it says something else.
 local function claim(key, id, fingerprint, life, patience)
   local known_until, known_id, known_fingerprint, begun = unpack(call('HMGET', key, 'u', 'i', 'f', 'b'))
   if not known_until or tonumber(known_until) <= now then
@@ -27,12 +27,4 @@ local function claim(key, id, fingerprint, life, patience)
   return 'B' .. known_id .. time
 end
 
-local replies = {}
-for number, key in ipairs(KEYS) do
-  local is_done, reply = pcall(claim, key, unpack(ARGV, 4 * number - 2, 4 * number + 1))
-  if not is_done then
-    reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
-  end
-  replies[number] = reply
-end
-return replies
+return each(4, claim)

@@ -15,12 +15,4 @@ local function note(key, id, claimed, outcome)
   return '1'
 end
 
-local replies = {}
-for number, key in ipairs(KEYS) do
-  local is_done, reply = pcall(note, key, unpack(ARGV, 3 * number - 1, 3 * number + 1))
-  if not is_done then
-    reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
-  end
-  replies[number] = reply
-end
-return replies
+return each(3, note)
