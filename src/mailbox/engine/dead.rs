@@ -28,10 +28,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn redrive(
+    /// Puts dead letters into their line again, or gives them up.
+    pub(super) fn end_deaths(
         &mut self,
         now: UnixMillis,
         selection: &DeadSelection,
+        fate: Fate,
         output: &mut Output,
     ) -> EngineReply {
         let Some(queue) = self.queues.find(&selection.queue) else {
@@ -39,22 +41,12 @@ impl Engine {
         };
         let mut moved = 0;
         for id in self.selected(queue, selection) {
-            moved += usize::from(self.end_death(id, queue, Fate::Line, output));
+            moved += usize::from(self.end_death(id, queue, fate, output));
         }
         // All of them are back before anybody is served, so the next taker gets them in order.
         self.serve(now, queue, output);
-        self.moved(queue, moved)
-    }
-
-    pub(super) fn purge(&mut self, selection: &DeadSelection, output: &mut Output) -> EngineReply {
-        let Some(queue) = self.queues.find(&selection.queue) else {
-            return Reply::Moved { moved: 0, left: 0 };
-        };
-        let mut moved = 0;
-        for id in self.selected(queue, selection) {
-            moved += usize::from(self.end_death(id, queue, Fate::Nothing, output));
-        }
-        self.moved(queue, moved)
+        let left = self.queues.dead(queue).len();
+        Reply::Moved { moved, left }
     }
 
     fn selected(&self, queue: QueueIndex, selection: &DeadSelection) -> Vec<TransactionId> {
@@ -63,11 +55,6 @@ impl Engine {
             Some(ids) => ids.iter().copied().take(count_max).collect(),
             None => self.queues.dead(queue).ids().take(count_max).collect(),
         }
-    }
-
-    fn moved(&self, queue: QueueIndex, moved: usize) -> EngineReply {
-        let left = self.queues.dead(queue).len();
-        Reply::Moved { moved, left }
     }
 
     /// Takes a message from among the dead letters; false if it is not there.
@@ -110,7 +97,7 @@ impl Engine {
 
 /// What a message becomes that is dead no more.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Line,
     Nothing,
 }

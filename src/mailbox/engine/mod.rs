@@ -32,6 +32,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use change::{Change, Header, KnownPush, Mark, RecordKey};
+use dead::Fate;
 use keys::KeyTable;
 use queue::{QueueIndex, QueueTable, Waiter};
 use schedule::Schedule;
@@ -170,8 +171,8 @@ impl Engine {
             Op::DeadLetters { queue, count_max } => {
                 Some(Reply::DeadLetters(self.dead_letters(&queue, count_max)))
             }
-            Op::Redrive(selection) => Some(self.redrive(now, &selection, output)),
-            Op::Purge(selection) => Some(self.purge(&selection, output)),
+            Op::Redrive(selection) => Some(self.end_deaths(now, &selection, Fate::Line, output)),
+            Op::Purge(selection) => Some(self.end_deaths(now, &selection, Fate::Nothing, output)),
             Op::DescribeQueue(queue) => Some(Reply::Queue(self.describe(&queue))),
             Op::Transaction(id) => Some(Reply::Transaction(self.view(now, id))),
             Op::States(id) => Some(Reply::States(self.states(now, id))),
