@@ -35,18 +35,20 @@ local function with_dead(q, handle)
     ids = call('ZRANGE', q .. ':x', '0', text(count - 1))
   end
   local values = read_messages(q, ids)
-  local moved, over, is_moved = {}, {}, {}
+  local moved, over, stray, is_moved = {}, {}, {}, {}
   for _, id in ipairs(ids) do
     local expires_at, _, _, _, _, lease = read_message(values[id])
     if not is_moved[id] and lease == DEAD and not is_over(expires_at) then
       moved[#moved + 1] = id
       is_moved[id] = true
-    elseif #named == 0 and is_over(expires_at) then
-      over[#over + 1] = id
+    elseif #named == 0 then
+      local list = is_over(expires_at) and over or stray
+      list[#list + 1] = id
     end
   end
   -- They would be in the way of those that follow.
   forget(q, over, false, true)
+  in_slices(stray, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
   handle(head, moved, values)
   return call('ZCARD', q .. ':x') .. ' ' .. table.concat(moved)
 end
