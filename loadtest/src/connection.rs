@@ -18,7 +18,7 @@ use rustix::{
 
 use crate::{
     event_loop::Load,
-    exchange::{Answer, Asked, Decoded, Malformed, Request},
+    exchange::{Answer, Asked, Decoded, Dialogue, Malformed, Request},
     source::Source,
     target::Target,
 };
@@ -91,6 +91,7 @@ pub(crate) struct Connection {
     index: usize,
     socket: Option<OwnedFd>,
     stage: Stage,
+    dialogue: Dialogue,
     under_way: Option<UnderWay>,
     pause: Pause,
     /// What the kernel has not taken yet.
@@ -170,6 +171,7 @@ impl Connection {
     /// The connection at `index` among those of its thread, not open yet.
     pub(crate) fn new(blueprint: Blueprint, index: usize) -> Self {
         Self {
+            dialogue: Dialogue::new(blueprint.target.protocol),
             blueprint,
             index,
             socket: None,
@@ -236,6 +238,7 @@ impl Connection {
     pub(crate) fn open(&mut self) -> Result<BorrowedFd<'_>, ConnectionError> {
         let socket = begin_to_connect(&self.blueprint)?;
         self.stage = Stage::Connecting;
+        self.dialogue.begin_anew();
         self.under_way = None;
         self.unsent.clear();
         self.received.clear();
@@ -260,8 +263,7 @@ impl Connection {
             since: now,
         });
         self.unsent.clear();
-        target
-            .protocol
+        self.dialogue
             .encode(request, &target.host, &mut self.unsent);
         let _ = self.flush();
     }
@@ -355,8 +357,7 @@ impl Connection {
         let mut taken = 0;
         while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) {
             let asked = self.under_way.ok_or(Malformed::Unasked)?;
-            let protocol = self.blueprint.target.protocol;
-            let Some(decoded) = protocol.decode(asked.kind, rest, body)? else {
+            let Some(decoded) = self.dialogue.decode(asked.kind, rest, body)? else {
                 break;
             };
             taken += decoded.bytes;

@@ -1,4 +1,4 @@
-//! The `popbox-loadtest` program: load for a popbox or a Redis, and what came of it.
+//! The `popbox-loadtest` program: load for a popbox or one of its peers, and what came of it.
 //!
 //! A command (`command/`) says what its connections ask and what it makes of the answers: it is a [`Load`]. A
 //! [`crew`] of threads runs one each on an [`event_loop`] over its share of the [`connection`]s, while the first thread

@@ -18,7 +18,8 @@ use crate::{
 /// Where the load goes, from where, and what is noted.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A server, http://HOST:PORT (popbox) or redis://HOST:PORT; several: connections are spread over them
+    /// A server, http://HOST:PORT (popbox), or redis://, nchan://, beanstalk:// or webdis://; several: connections are
+    /// spread over them
     #[arg(
         long = "target",
         value_name = "URL",
@@ -130,10 +131,16 @@ impl Options {
         self
     }
 
-    /// Whether a Redis is among the targets, these included.
-    pub(crate) fn has_redis(&self, further: &[Target]) -> bool {
+    /// The first target, these included, that is none of these servers.
+    pub(crate) fn target_besides(
+        &self,
+        servers: &[Protocol],
+        further: &[Target],
+    ) -> Option<Target> {
         let mut targets = self.targets.iter().chain(further);
-        targets.any(|target| target.protocol == Protocol::Redis)
+        targets
+            .find(|target| !servers.contains(&target.protocol))
+            .cloned()
     }
 
     /// How many threads make the load, of which none is to be without a connection.

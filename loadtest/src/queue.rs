@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 /// What the names of all queues of a run begin with: letters, digits, `-`, `_`, `.` and `:`, so that a name can
-/// stand in a path, in JSON and in a Redis command as it is.
+/// stand in a path, in JSON and in a command of any protocol as it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Prefix(String);
 
@@ -66,6 +66,11 @@ pub(crate) struct Queues<'a> {
 }
 
 impl<'a> Queues<'a> {
+    /// The first of them, for servers that know no more.
+    pub(crate) fn first(self) -> Option<Queue<'a>> {
+        self.iter().next()
+    }
+
     /// Each of them.
     pub(crate) fn iter(self) -> impl Iterator<Item = Queue<'a>> {
         let ring = u64::from(self.ring.max(1));
@@ -92,6 +97,11 @@ impl fmt::Display for Queue<'_> {
 }
 
 impl Queue<'_> {
+    /// Its number among those with the same prefix.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The bytes of its name.
     pub(crate) fn name_bytes(&self) -> usize {
         self.prefix.len()

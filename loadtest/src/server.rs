@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    exchange::{Asked, Protocol},
+    exchange::{Asked, Dialogue, Protocol},
     target::Target,
 };
 
@@ -30,7 +30,10 @@ struct Introduction {
 pub(crate) fn introduction(target: &Target) -> String {
     match target.protocol {
         Protocol::Redis => "a Redis".to_owned(),
-        Protocol::Http => ask(target)
+        Protocol::Nchan => "an nchan".to_owned(),
+        Protocol::Beanstalk => "a beanstalkd".to_owned(),
+        Protocol::Webdis => "a webdis".to_owned(),
+        Protocol::Popbox => ask(target)
             .ok()
             .and_then(|answer| read(&answer))
             .unwrap_or_else(|| "does not tell its version".to_owned()),
@@ -60,7 +63,7 @@ fn ask(target: &Target) -> io::Result<Vec<u8>> {
 
 fn is_whole(answer: &[u8]) -> bool {
     let mut body = Vec::new();
-    let decoded = Protocol::Http.decode(Asked::Greet, answer, &mut body);
+    let decoded = Dialogue::Popbox.decode(Asked::Greet, answer, &mut body);
     !matches!(decoded, Ok(None))
 }
 

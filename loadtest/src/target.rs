@@ -8,7 +8,8 @@ use std::{
 
 use crate::exchange::Protocol;
 
-/// Where to connect to, and what to speak there: `http://host:port` is a popbox, `redis://host:port` a plain Redis.
+/// Where to connect to, and what to speak there: `http://host:port` is a popbox, `redis://host:port` a plain Redis, and
+/// so are `nchan://`, `beanstalk://` and `webdis://` what they are called.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// What is spoken.
@@ -19,18 +20,29 @@ pub(crate) struct Target {
     pub(crate) host: String,
 }
 
+/// What a target begins with, what is spoken there, and at which port if none is given.
+const SCHEMES: [(&str, Protocol, u16); 5] = [
+    ("http", Protocol::Popbox, 80),
+    ("redis", Protocol::Redis, 6379),
+    ("nchan", Protocol::Nchan, 80),
+    ("beanstalk", Protocol::Beanstalk, 11_300),
+    ("webdis", Protocol::Webdis, 7379),
+];
+
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or("a target is written as http://host:port or redis://host:port")?;
-        let (protocol, default_port) = match scheme {
-            "http" => (Protocol::Http, 80),
-            "redis" => (Protocol::Redis, 6379),
-            _ => return Err(format!("{scheme}: neither http nor redis")),
-        };
+            .ok_or("a target is written as http://host:port, or with another scheme")?;
+        let &(_, protocol, default_port) = SCHEMES
+            .iter()
+            .find(|(known, ..)| *known == scheme)
+            .ok_or_else(|| {
+                let known: Vec<&str> = SCHEMES.iter().map(|(known, ..)| *known).collect();
+                format!("{scheme}: none of {}", known.join(", "))
+            })?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let is_default_path = path.is_empty() || (protocol == Protocol::Redis && path == "0");
         if !is_default_path || host.contains('@') {
@@ -59,10 +71,10 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.protocol {
-            Protocol::Http => "http",
-            Protocol::Redis => "redis",
-        };
+        let scheme = SCHEMES
+            .iter()
+            .find(|(_, protocol, _)| *protocol == self.protocol);
+        let scheme = scheme.map_or("", |(scheme, ..)| scheme);
         write!(formatter, "{scheme}://{}", self.host)
     }
 }
@@ -79,6 +91,9 @@ mod tests {
             ("http://127.0.0.1", "http://127.0.0.1:80"),
             ("redis://127.0.0.1/0", "redis://127.0.0.1:6379"),
             ("redis://[::1]:7000", "redis://[::1]:7000"),
+            ("nchan://127.0.0.1", "nchan://127.0.0.1:80"),
+            ("beanstalk://127.0.0.1", "beanstalk://127.0.0.1:11300"),
+            ("webdis://127.0.0.1/", "webdis://127.0.0.1:7379"),
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), shown);
@@ -90,6 +105,7 @@ mod tests {
         for text in [
             "127.0.0.1:3001",
             "https://127.0.0.1:3001",
+            "beanstalk://127.0.0.1:3001/0",
             "http://127.0.0.1:3001/queue",
             "redis://:secret@127.0.0.1:6379",
             "redis://127.0.0.1:6379/1",

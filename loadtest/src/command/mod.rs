@@ -1,6 +1,7 @@
 //! The commands, one file each. Wrong arguments end with exit code 2, a run that fails or loses something with 1.
 
 mod fanout;
+mod get;
 mod hold;
 mod mixed;
 mod pair;
@@ -19,6 +20,7 @@ use crate::{
     delivery::DeliveryError,
     options::Options,
     report::{self, Report, Unwritable},
+    target::Target,
 };
 
 /// Runs the command that this process was started with.
@@ -39,6 +41,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Mixed(command) => command.run(),
         Command::Soak(command) => command.run(),
         Command::Push(command) => command.run(),
+        Command::Get(command) => command.run(),
         Command::Pop(command) => command.run(),
         Command::Pair(command) => command.run(),
     };
@@ -51,7 +54,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Load for a popbox, or for a plain Redis beside it.
+/// Load for a popbox, or for one of its peers beside it.
 #[derive(Debug, Parser)]
 #[command(name = "popbox-loadtest", version)]
 struct Arguments {
@@ -75,6 +78,8 @@ enum Command {
     Soak(soak::Soak),
     /// Pushes, each connection as fast as it is answered
     Push(push::Push),
+    /// Asks for the same path over and over again
+    Get(get::Get),
     /// Takes out what is in the queues
     Pop(pop::Pop),
     /// Each connection pushes a message and pops it back
@@ -91,6 +96,7 @@ impl Command {
             Self::Mixed(command) => &command.options,
             Self::Soak(command) => &command.options,
             Self::Push(command) => &command.options,
+            Self::Get(command) => &command.options,
             Self::Pop(command) => &command.options,
             Self::Pair(command) => &command.options,
         }
@@ -113,6 +119,8 @@ enum CommandError {
     Delivery(#[from] DeliveryError),
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
+    #[error("{0} has nothing like that")]
+    NotOfTarget(Target),
 }
 
 /// What wrong arguments end with, clap's too.
@@ -122,6 +130,7 @@ impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Delivery(error) if error.is_of_arguments() => EXIT_ARGUMENTS.into(),
+            Self::NotOfTarget(_) => EXIT_ARGUMENTS.into(),
             _ => ExitCode::FAILURE,
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     connection::{Connection, ConnectionError, UnderWay},
     crew::{self, Part, Plan},
     event_loop::Load,
-    exchange::{Answer, Asked, Request},
+    exchange::{Answer, Asked, Protocol, Request},
     latencies::Latencies,
     options::Options,
     queue::Prefix,
@@ -39,6 +39,10 @@ pub(super) struct Pop {
 
 impl Pop {
     pub(super) fn run(self) -> Result<Ended, CommandError> {
+        let known = [Protocol::Popbox, Protocol::Redis];
+        if let Some(other) = self.options.target_besides(&known, &[]) {
+            return Err(CommandError::NotOfTarget(other));
+        }
         let connections = self.options.connections(self.connections as usize);
         // Those that the command `push` fills.
         let prefix = self.options.prefix("load-push-");

@@ -33,7 +33,7 @@ impl Crowd {
             .saturating_add(self.streams)
     }
 
-    /// Whether a plain Redis can serve them.
+    /// Whether any server can serve them, not a popbox only.
     pub(crate) fn is_plain(&self) -> bool {
         self.borrowers == 0 && self.streams == 0 && self.inspectors == 0
     }

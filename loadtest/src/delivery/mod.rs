@@ -17,6 +17,7 @@ pub(crate) use self::{crowd::Crowd, measures::Measures};
 use crate::{
     agenda::Agenda,
     crew::{self, Outcome, Plan, RunError},
+    exchange::Protocol,
     growth,
     ledger::Ledger,
     options::{Options, Timing},
@@ -45,10 +46,8 @@ pub(crate) enum DeliveryError {
     TooFewConsumers { fan: u32, consumers: u32 },
     #[error("there are no consumers")]
     NoConsumers,
-    #[error(
-        "a Redis has nothing like that: it can be a target of wake, hold, push, pop and pair only"
-    )]
-    NotOfRedis,
+    #[error("{0} has nothing like that: only a popbox has")]
+    NotOfPopbox(Target),
 }
 
 impl DeliveryError {
@@ -125,8 +124,11 @@ impl Setup<'_> {
             return Err(DeliveryError::TooFewConsumers { fan, consumers });
         }
         let is_plain = self.crowd.is_plain() && self.fan == 1;
-        if !is_plain && self.options.has_redis(self.push_targets) {
-            return Err(DeliveryError::NotOfRedis);
+        let other = self
+            .options
+            .target_besides(&[Protocol::Popbox], self.push_targets);
+        if let Some(other) = other.filter(|_| !is_plain) {
+            return Err(DeliveryError::NotOfPopbox(other));
         }
         let game = self.game()?;
         let consumers = consumers as usize;

@@ -1,147 +1,63 @@
-//! popbox over HTTP/1.1.
+//! Answers of HTTP/1.1, whatever is in them.
 
-use std::{borrow::Cow, io::Write as _};
-
-use serde::Deserialize;
-
-use crate::{
-    payload::Payloads,
-    queue::{Queue, Queues},
-};
-
-use super::{Answer, Asked, Decoded, Malformed, Refusal, Request, chunks};
-
-/// How long a pop may wait (docs/protocol.md).
-const WAIT_SECONDS_MAX: u32 = 300;
+use super::{ANSWER_BYTES_MAX, Malformed, chunks};
 
 /// An answer with more headers is refused.
 const HEADERS_MAX: usize = 64;
 
-/// Appends the request.
-pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
-    // Writing to a Vec does not fail.
-    let _ = match *request {
-        Request::Greet => write!(to, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-        Request::Push {
-            queues,
-            payloads,
-            number,
-        } => return push(queues, payloads, number, host, to),
-        Request::Wait { queue, seconds } => {
-            let seconds = seconds.unwrap_or(WAIT_SECONDS_MAX);
-            write!(
-                to,
-                "POST /queue/{queue}/pop?timeout={seconds}&max=1 HTTP/1.1\r\nHost: {host}\r\n\
-                 Content-Length: 0\r\n\r\n"
-            )
-        }
-        Request::Borrow {
-            queue,
-            seconds,
-            ack_seconds,
-        } => {
-            let seconds = seconds.unwrap_or(WAIT_SECONDS_MAX);
-            write!(
-                to,
-                "POST /queue/{queue}/poprel?timeout={seconds}&max=1&timeoutACK={ack_seconds} HTTP/1.1\r\n\
-                 Host: {host}\r\nContent-Length: 0\r\n\r\n"
-            )
-        }
-        Request::Ack {
-            queue,
-            transactions,
-        } => {
-            let body = serde_json::json!({ "transactions": transactions }).to_string();
-            write!(
-                to,
-                "POST /queue/{queue}/ack HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-                 Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-        }
-        Request::Subscribe { queue } => write!(
-            to,
-            "POST /queue/{queue}/subscribe HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
-        ),
-        Request::Describe { queue } => write!(
-            to,
-            "GET /queue/{queue} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n"
-        ),
-        Request::Peek { queue } => write!(
-            to,
-            "GET /queue/{queue}/peek?max=1 HTTP/1.1\r\nHost: {host}\r\n\r\n"
-        ),
-        Request::Drain {
-            queue,
-            messages_max,
-        } => write!(
-            to,
-            "POST /queue/{queue}/pop?timeout=1&max={messages_max} HTTP/1.1\r\nHost: {host}\r\n\
-             Content-Length: 0\r\n\r\n"
-        ),
-    };
+/// A whole answer.
+pub(super) struct Response<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) body: &'a [u8],
+    /// The length of all of it, with what came before it provisionally.
+    pub(super) bytes: usize,
 }
 
-fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, host: &str, to: &mut Vec<u8>) {
-    const BEGIN: &str = r#"{"payload":""#;
-    const MIDDLE: &str = r#"","priority":"H","queue":["#;
-    const QUEUE_BEGINS: &str = r#"{"id":""#;
-    const QUEUE_ENDS: &str = r#""}"#;
-    const END: &str = "]}";
-    let each = |queue: Queue<'_>| QUEUE_BEGINS.len() + queue.name_bytes() + QUEUE_ENDS.len();
-    let commas = queues.iter().count().saturating_sub(1);
-    let body_bytes = BEGIN.len()
-        + payloads.bytes_of(number)
-        + MIDDLE.len()
-        + queues.iter().map(each).sum::<usize>()
-        + commas
-        + END.len();
-    // Writing to a Vec does not fail.
-    let _ = write!(
-        to,
-        "POST /trans HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Content-Length: {body_bytes}\r\n\r\n{BEGIN}"
-    );
-    payloads.write(number, to);
-    to.extend_from_slice(MIDDLE.as_bytes());
-    for (place, queue) in queues.iter().enumerate() {
-        let comma = if place == 0 { "" } else { "," };
-        let _ = write!(to, "{comma}{QUEUE_BEGINS}{queue}{QUEUE_ENDS}");
+/// What matters of a head.
+pub(super) struct Head<'a> {
+    pub(super) status: u16,
+    /// Its length, with what came before it provisionally.
+    pub(super) bytes: usize,
+    framing: Framing,
+    /// Whether the server closes the connection after it.
+    pub(super) closes: bool,
+    pub(super) last_modified: Option<&'a [u8]>,
+    pub(super) etag: Option<&'a [u8]>,
+}
+
+#[derive(Clone, Copy)]
+enum Framing {
+    None,
+    Length(usize),
+    Chunks,
+}
+
+/// Whether the server did what was asked.
+pub(super) fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+impl Head<'_> {
+    /// Whether the server did what was asked.
+    pub(super) fn is_success(&self) -> bool {
+        is_success(self.status)
     }
-    to.extend_from_slice(END.as_bytes());
+
+    /// Whether the body comes in chunks.
+    pub(super) fn has_chunks(&self) -> bool {
+        matches!(self.framing, Framing::Chunks)
+    }
 }
 
-/// The answer at the front of `input`; none if it is not there in whole.
-pub(super) fn decode<'a>(
-    asked: Asked,
+/// The answer at the front of `input`; none if it is not there in whole. `body` is room for a body in chunks.
+pub(super) fn response<'a>(
     input: &'a [u8],
     body: &'a mut Vec<u8>,
-) -> Result<Option<Decoded<'a>>, Malformed> {
-    if asked == Asked::Stream {
-        return stream(input);
-    }
-    let mut at = 0;
-    let head = loop {
-        match head(input.get(at..).unwrap_or_default())? {
-            None => return Ok(None),
-            // Something provisional; the answer follows.
-            Some(head) if (100..200).contains(&head.status) => at += head.bytes,
-            Some(head) => break head,
-        }
+) -> Result<Option<Response<'a>>, Malformed> {
+    let Some(head) = head(input)? else {
+        return Ok(None);
     };
-    at += head.bytes;
-    if asked == Asked::Subscribe
-        && (200..300).contains(&head.status)
-        && matches!(head.framing, Framing::Chunks)
-    {
-        return Ok(Some(Decoded {
-            answer: Answer::Subscribed,
-            bytes: at,
-            closes: false,
-            goes_on: true,
-        }));
-    }
-    let rest = input.get(at..).unwrap_or_default();
+    let rest = input.get(head.bytes..).unwrap_or_default();
     let (body, body_bytes) = match head.framing {
         Framing::None => (&[][..], 0),
         Framing::Length(length) => match rest.get(..length) {
@@ -153,49 +69,30 @@ pub(super) fn decode<'a>(
             None => return Ok(None),
         },
     };
-    Ok(Some(Decoded {
-        answer: answer(asked, head.status, body)?,
-        bytes: at + body_bytes,
-        closes: head.closes,
-        goes_on: false,
+    Ok(Some(Response {
+        bytes: head.bytes + body_bytes,
+        head,
+        body,
     }))
 }
 
-/// The next chunk of a stream. With the last one the server says that there will be no more; the connection is of no
-/// use any more.
-fn stream(input: &[u8]) -> Result<Option<Decoded<'_>>, Malformed> {
-    let Some(chunk) = chunks::first(input)? else {
-        return Ok(None);
-    };
-    let is_last = chunk.data.is_empty();
-    let answer = if is_last {
-        Answer::Messages(Vec::new())
-    } else {
-        answer(Asked::Stream, 200, chunk.data)?
-    };
-    Ok(Some(Decoded {
-        answer,
-        bytes: chunk.bytes,
-        closes: is_last,
-        goes_on: !is_last,
-    }))
+/// The head of the answer at the front of `input`; none if it is not there in whole.
+pub(super) fn head(input: &[u8]) -> Result<Option<Head<'_>>, Malformed> {
+    let mut at = 0;
+    loop {
+        match first_head(input.get(at..).unwrap_or_default())? {
+            None => return Ok(None),
+            // Something provisional; the answer follows.
+            Some(head) if (100..200).contains(&head.status) => at += head.bytes,
+            Some(mut head) => {
+                head.bytes += at;
+                return Ok(Some(head));
+            }
+        }
+    }
 }
 
-/// What matters of a head.
-struct Head {
-    status: u16,
-    bytes: usize,
-    framing: Framing,
-    closes: bool,
-}
-
-enum Framing {
-    None,
-    Length(usize),
-    Chunks,
-}
-
-fn head(input: &[u8]) -> Result<Option<Head>, Malformed> {
+fn first_head(input: &[u8]) -> Result<Option<Head<'_>>, Malformed> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let bytes = match response.parse(input).map_err(Malformed::Http)? {
@@ -207,13 +104,14 @@ fn head(input: &[u8]) -> Result<Option<Head>, Malformed> {
         .ok_or(Malformed::Http(httparse::Error::Status))?;
     let mut framing = None;
     let mut closes = response.version == Some(0);
+    let (mut last_modified, mut etag) = (None, None);
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             let length = std::str::from_utf8(header.value)
                 .ok()
                 .and_then(|text| text.trim().parse().ok())
                 .ok_or(Malformed::Length)?;
-            if length > super::ANSWER_BYTES_MAX {
+            if length > ANSWER_BYTES_MAX {
                 return Err(Malformed::TooLong);
             }
             framing = framing.or(Some(Framing::Length(length)));
@@ -222,6 +120,10 @@ fn head(input: &[u8]) -> Result<Option<Head>, Malformed> {
             framing = Some(Framing::Chunks);
         } else if header.name.eq_ignore_ascii_case("connection") {
             closes = header.value.eq_ignore_ascii_case(b"close");
+        } else if header.name.eq_ignore_ascii_case("last-modified") {
+            last_modified = Some(header.value);
+        } else if header.name.eq_ignore_ascii_case("etag") {
+            etag = Some(header.value);
         }
     }
     let has_no_body = status < 200 || status == 204 || status == 304;
@@ -235,245 +137,7 @@ fn head(input: &[u8]) -> Result<Option<Head>, Malformed> {
         bytes,
         framing,
         closes,
+        last_modified,
+        etag,
     }))
-}
-
-/// The body of an answer to a pop.
-#[derive(Deserialize)]
-struct Popped<'a> {
-    #[serde(borrow)]
-    data: Vec<Payload<'a>>,
-    #[serde(default)]
-    transactions: Vec<String>,
-}
-
-/// What became of each of the messages that were acked.
-#[derive(Deserialize)]
-struct Receipt {
-    err: Option<String>,
-}
-
-/// In a type of its own, it is borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Payload<'a>(#[serde(borrow)] Cow<'a, str>);
-
-fn answer(asked: Asked, status: u16, body: &[u8]) -> Result<Answer<'_>, Malformed> {
-    if !(200..300).contains(&status) {
-        return Ok(Answer::Refused(Refusal::new(Some(status), body)));
-    }
-    Ok(match asked {
-        Asked::Greet => Answer::Greeted,
-        Asked::Push => Answer::Pushed,
-        Asked::Describe => Answer::Described,
-        Asked::Ack => {
-            let receipts: Vec<Receipt> = parse(body)?;
-            let failed = receipts.iter().filter(|receipt| receipt.err.is_some());
-            Answer::Acked {
-                failed: failed.count(),
-            }
-        }
-        // An answer of a length is no stream.
-        Asked::Subscribe => return Err(Malformed::Length),
-        Asked::Borrow => {
-            let popped: Popped<'_> = parse(body)?;
-            let payloads = popped.data.into_iter().map(|payload| payload.0);
-            Answer::Lent(payloads.collect(), popped.transactions)
-        }
-        Asked::Wait | Asked::Stream | Asked::Peek | Asked::Drain => {
-            let popped: Popped<'_> = parse(body)?;
-            Answer::Messages(popped.data.into_iter().map(|payload| payload.0).collect())
-        }
-    })
-}
-
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(body).map_err(|error| Malformed::Body(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use super::*;
-    use crate::queue::Prefix;
-
-    /// Decodes every beginning of `input`: only the whole of it may be an answer.
-    fn decode_split(asked: Asked, input: &[u8], expected: &Decoded<'_>) {
-        for end in 0..expected.bytes {
-            let mut body = Vec::new();
-            let part = decode(asked, &input[..end], &mut body);
-            assert_eq!(part, Ok(None), "{end} bytes");
-        }
-        for end in expected.bytes..=input.len() {
-            let mut body = Vec::new();
-            let whole = decode(asked, &input[..end], &mut body).unwrap();
-            assert_eq!(whole.as_ref(), Some(expected), "{end} bytes");
-        }
-    }
-
-    fn messages(payloads: &[&'static str], bytes: usize) -> Decoded<'static> {
-        Decoded {
-            answer: Answer::Messages(payloads.iter().map(|it| Cow::Borrowed(*it)).collect()),
-            bytes,
-            closes: false,
-            goes_on: false,
-        }
-    }
-
-    #[test]
-    fn a_stream_is_its_head_and_then_chunk_by_chunk() {
-        let mut input = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
-        let head = Decoded {
-            answer: Answer::Subscribed,
-            bytes: input.len(),
-            closes: false,
-            goes_on: true,
-        };
-        input.push_str("c\r\n{\"data\":[\"a");
-        decode_split(Asked::Subscribe, input.as_bytes(), &head);
-        let chunk = "f\r\n{\"data\":[\"a\"] }\r\n";
-        let first = Decoded {
-            goes_on: true,
-            ..messages(&["a"], chunk.len())
-        };
-        decode_split(
-            Asked::Stream,
-            format!("{chunk}0\r\n\r\n").as_bytes(),
-            &first,
-        );
-        let last = Decoded {
-            closes: true,
-            ..messages(&[], 5)
-        };
-        decode_split(Asked::Stream, b"0\r\n\r\n", &last);
-        let mut body = Vec::new();
-        let trouble = b"12\r\n{\"errors\":[\"gone\"]}\r\n";
-        assert!(decode(Asked::Stream, trouble, &mut body).is_err());
-    }
-
-    #[test]
-    fn what_is_lent_comes_with_its_ids_and_what_is_acked_with_receipts() {
-        for (asked, body, expected) in [
-            (
-                Asked::Borrow,
-                r#"{"ok":true,"data":["a"],"transactions":["t"],"deliveries":[1]}"#,
-                Answer::Lent(vec![Cow::Borrowed("a")], vec!["t".to_owned()]),
-            ),
-            (
-                Asked::Ack,
-                r#"[{"err":null,"data":"t"},{"err":"gone","data":"u"}]"#,
-                Answer::Acked { failed: 1 },
-            ),
-            (Asked::Describe, r#"{"ok":true}"#, Answer::Described),
-        ] {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            let input = head + body;
-            let expected = Decoded {
-                answer: expected,
-                ..messages(&[], input.len())
-            };
-            decode_split(asked, input.as_bytes(), &expected);
-        }
-    }
-
-    #[test]
-    fn an_answer_is_the_same_over_all_splits() {
-        let input = b"HTTP/1.1 200 OK\r\nDate: now\r\ncontent-length:  39\r\n\r\n\
-                      {\"ok\":true,\"data\":[],\"transactions\":[]}HTTP/1.1 200";
-        decode_split(Asked::Wait, input, &messages(&[], input.len() - 12));
-        let body = r#"{"ok":true,"data":["a","b \u00e9\n"],"transactions":[]}"#;
-        let input = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let expected = messages(&["a", "b é\n"], input.len());
-        decode_split(Asked::Wait, input.as_bytes(), &expected);
-    }
-
-    #[test]
-    fn a_body_in_chunks_is_put_together_over_all_splits() {
-        let mut input = "HTTP/1.1 100 Continue\r\n\r\n\
-                         HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            .to_owned();
-        for chunk in ["{\"ok\":true", ",\r\n\"data\":[\"a", "\"]}", ""] {
-            let _ = write!(input, "{:x};x=y\r\n{chunk}\r\n", chunk.len());
-        }
-        let end = input.len() - 2;
-        input.insert_str(end, "Trailer: 1\r\n");
-        let expected = messages(&["a"], input.len());
-        input.push_str("HTTP/1.1");
-        decode_split(Asked::Drain, input.as_bytes(), &expected);
-    }
-
-    #[test]
-    fn statuses_tell_answers_from_refusals() {
-        let mut body = Vec::new();
-        let input = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfull";
-        let decoded = decode(Asked::Push, input, &mut body).unwrap().unwrap();
-        assert_eq!(
-            decoded.answer,
-            Answer::Refused(Refusal::new(Some(503), b"full"))
-        );
-        assert!(decoded.closes);
-        let input = b"HTTP/1.1 204 No Content\r\n\r\n";
-        let mut body = Vec::new();
-        let decoded = decode(Asked::Push, input, &mut body).unwrap().unwrap();
-        assert_eq!(decoded.answer, Answer::Pushed);
-        assert!(!decoded.closes);
-    }
-
-    #[test]
-    fn what_is_no_answer_is_malformed() {
-        for input in [
-            &b"+OK\r\n"[..],
-            b"HTTP/1.1 200 OK\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naxx",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
-        ] {
-            let mut body = Vec::new();
-            assert!(decode(Asked::Wait, input, &mut body).is_err());
-        }
-    }
-
-    #[test]
-    fn requests_are_what_the_protocol_says() {
-        let prefix: Prefix = "q".parse().unwrap();
-        let payloads = Payloads::new(1, &[40]);
-        let mut written = Vec::new();
-        let push = Request::Push {
-            queues: prefix.queues(17, 2, 18),
-            payloads: &payloads,
-            number: 3,
-        };
-        encode(&push, "h:1", &mut written);
-        let text = String::from_utf8(written).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert_eq!(
-            head,
-            format!(
-                "POST /trans HTTP/1.1\r\nHost: h:1\r\nContent-Type: application/json\r\nContent-Length: {}",
-                body.len()
-            )
-        );
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(payloads.number(body["payload"].as_str().unwrap()), Some(3));
-        assert_eq!(
-            body["queue"],
-            serde_json::json!([{"id": "q17"}, {"id": "q0"}])
-        );
-        let mut written = Vec::new();
-        let wait = Request::Wait {
-            queue: prefix.queue(0),
-            seconds: None,
-        };
-        encode(&wait, "h:1", &mut written);
-        assert_eq!(
-            String::from_utf8(written).unwrap(),
-            "POST /queue/q0/pop?timeout=300&max=1 HTTP/1.1\r\nHost: h:1\r\nContent-Length: 0\r\n\r\n"
-        );
-    }
 }

@@ -1,11 +1,16 @@
-//! What is asked of a server and what it answers, in either protocol.
+//! What is asked of a server and what it answers, in each protocol.
 //!
 //! A connection has one request under way at a time. Its answer is decoded from the bytes that have come so far, from
-//! their beginning each time, so there is no state that a partial read could leave behind.
+//! their beginning each time, so there is no state that a partial read could leave behind. What a protocol has to know of
+//! earlier answers is in its [`Dialogue`].
 
+mod beanstalk;
 mod chunks;
 mod http;
+mod nchan;
+mod popbox;
 mod redis;
+mod webdis;
 
 use std::{borrow::Cow, fmt};
 
@@ -18,9 +23,25 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// popbox over HTTP/1.1.
-    Http,
+    Popbox,
     /// Redis (RESP 2).
     Redis,
+    /// nginx with the module nchan, over HTTP/1.1.
+    Nchan,
+    /// beanstalkd.
+    Beanstalk,
+    /// webdis, which is a Redis over HTTP/1.1.
+    Webdis,
+}
+
+/// What one connection says and hears.
+#[derive(Debug)]
+pub(crate) enum Dialogue {
+    Popbox,
+    Redis,
+    Nchan(nchan::Place),
+    Beanstalk(beanstalk::Tubes),
+    Webdis,
 }
 
 /// A request.
@@ -28,7 +49,9 @@ pub(crate) enum Protocol {
 pub(crate) enum Request<'a> {
     /// Something that every server answers at once: then it has really taken the connection in.
     Greet,
-    /// Put the payload of the push with this number into queues; into one only, where that is a Redis.
+    /// What is at a path.
+    Get { path: &'a str },
+    /// Put the payload of the push with this number into queues; into one only, where that is no popbox.
     Push {
         queues: Queues<'a>,
         payloads: &'a Payloads,
@@ -64,6 +87,7 @@ pub(crate) enum Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Greet,
+    Get,
     Push,
     Wait,
     Borrow,
@@ -81,6 +105,8 @@ pub(crate) enum Asked {
 pub(crate) enum Answer<'a> {
     /// To a greeting.
     Greeted,
+    /// What is at a path, whatever it is.
+    Got,
     /// The push is stored.
     Pushed,
     /// The payloads of the messages; none if the wait was in vain.
@@ -100,7 +126,7 @@ pub(crate) enum Answer<'a> {
 /// What a server says when it does not do what was asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// That of HTTP; Redis has none.
+    /// That of HTTP; others have none.
     pub(crate) status: Option<u16>,
     /// The beginning of what it says.
     said: String,
@@ -127,12 +153,16 @@ pub(crate) enum Malformed {
     Length,
     #[error("a chunk without its size or its end")]
     Chunk,
-    #[error("an HTTP answer that is no popbox answer: {0}")]
+    #[error("an HTTP answer that is no answer to what was asked: {0}")]
     Body(String),
+    #[error("a message of a channel that does not say its place")]
+    Position,
     #[error("no Redis answer")]
     Redis,
-    #[error("a Redis answer of another kind than what was asked for")]
-    RedisKind,
+    #[error("no beanstalkd answer")]
+    Beanstalk,
+    #[error("an answer of another kind than what was asked for")]
+    Kind,
     #[error("an answer of more than {ANSWER_BYTES_MAX} bytes")]
     TooLong,
     #[error("more than was asked for")]
@@ -150,6 +180,7 @@ impl Request<'_> {
     pub(crate) fn asked(&self) -> Asked {
         match self {
             Self::Greet => Asked::Greet,
+            Self::Get { .. } => Asked::Get,
             Self::Push { .. } => Asked::Push,
             Self::Wait { .. } => Asked::Wait,
             Self::Borrow { .. } => Asked::Borrow,
@@ -162,25 +193,49 @@ impl Request<'_> {
     }
 }
 
-impl Protocol {
+impl Dialogue {
+    /// Of a connection on which nothing has been said yet.
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Popbox => Self::Popbox,
+            Protocol::Redis => Self::Redis,
+            Protocol::Nchan => Self::Nchan(nchan::Place::default()),
+            Protocol::Beanstalk => Self::Beanstalk(beanstalk::Tubes::default()),
+            Protocol::Webdis => Self::Webdis,
+        }
+    }
+
+    /// The connection is another one, whose server knows nothing of what was said before.
+    pub(crate) fn begin_anew(&mut self) {
+        if let Self::Beanstalk(tubes) = self {
+            *tubes = beanstalk::Tubes::default();
+        }
+    }
+
     /// Appends the request.
-    pub(crate) fn encode(self, request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
         match self {
-            Self::Http => http::encode(request, host, to),
+            Self::Popbox => popbox::encode(request, host, to),
             Self::Redis => redis::encode(request, to),
+            Self::Nchan(place) => nchan::encode(request, host, place, to),
+            Self::Beanstalk(tubes) => beanstalk::encode(request, tubes, to),
+            Self::Webdis => webdis::encode(request, host, to),
         }
     }
 
     /// The answer at the front of `input`; none if it is not there in whole. `body` is room for a body in chunks.
     pub(crate) fn decode<'a>(
-        self,
+        &mut self,
         asked: Asked,
         input: &'a [u8],
         body: &'a mut Vec<u8>,
     ) -> Result<Option<Decoded<'a>>, Malformed> {
         let decoded = match self {
-            Self::Http => http::decode(asked, input, body)?,
+            Self::Popbox => popbox::decode(asked, input, body)?,
             Self::Redis => redis::decode(asked, input)?,
+            Self::Nchan(place) => nchan::decode(asked, input, body, place)?,
+            Self::Beanstalk(tubes) => beanstalk::decode(asked, input, tubes)?,
+            Self::Webdis => webdis::decode(asked, input, body)?,
         };
         if decoded.is_none() && input.len() > ANSWER_BYTES_MAX {
             return Err(Malformed::TooLong);

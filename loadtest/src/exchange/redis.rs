@@ -10,6 +10,7 @@ pub(super) fn encode(request: &Request<'_>, to: &mut Vec<u8>) {
     let _ = match *request {
         // Commands that ask what a Redis has not, refuse to be run against one.
         Request::Greet
+        | Request::Get { .. }
         | Request::Borrow { .. }
         | Request::Ack { .. }
         | Request::Subscribe { .. }
@@ -19,7 +20,7 @@ pub(super) fn encode(request: &Request<'_>, to: &mut Vec<u8>) {
             payloads,
             number,
         } => {
-            let Some(queue) = queues.iter().next() else {
+            let Some(queue) = queues.first() else {
                 return;
             };
             let _ = write!(
@@ -78,16 +79,16 @@ pub(super) fn decode(asked: Asked, input: &[u8]) -> Result<Option<Decoded<'_>>, 
             [Value::Text(_), Value::Text(payload)] => {
                 Answer::Messages(vec![String::from_utf8_lossy(payload)])
             }
-            _ => return Err(Malformed::RedisKind),
+            _ => return Err(Malformed::Kind),
         },
         (Asked::Peek | Asked::Drain, Value::List(values)) => {
             let payloads = values.into_iter().map(|value| match value {
                 Value::Text(text) => Ok(String::from_utf8_lossy(text)),
-                _ => Err(Malformed::RedisKind),
+                _ => Err(Malformed::Kind),
             });
             Answer::Messages(payloads.collect::<Result<_, _>>()?)
         }
-        _ => return Err(Malformed::RedisKind),
+        _ => return Err(Malformed::Kind),
     };
     Ok(Some(Decoded {
         answer,
