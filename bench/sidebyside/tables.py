@@ -55,8 +55,8 @@ class Row:
         return f"{text} ({number(sum(median) / other)})" if other > 0 else text
 
 
-def table(title, rows):
-    """In Markdown."""
+def markdown(title, rows):
+    """A table with these rows."""
     columns = list(dict.fromkeys(column for row in rows for column in row.rounds))
     lines = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {row.label} | " + " | ".join(map(row.cell, columns)) + " |" for row in rows]

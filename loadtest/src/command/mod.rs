@@ -1,8 +1,10 @@
 //! The commands, one file each. Wrong arguments end with exit code 2, a run that fails or loses something with 1.
 
 mod fanout;
+mod filling;
 mod get;
 mod hold;
+mod lane;
 mod mixed;
 mod pair;
 mod pop;
@@ -119,6 +121,8 @@ enum CommandError {
     Delivery(#[from] DeliveryError),
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
+    #[error("the queues could not be filled: of {wanted} messages {stored} are stored")]
+    Unfilled { stored: u64, wanted: u64 },
     #[error("{0} has nothing like that")]
     NotOfTarget(Target),
 }

@@ -6,7 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CommandError, Ended, delivery_fault, push::Numbers};
+use super::{
+    CommandError, Ended, delivery_fault,
+    filling::Filling,
+    lane::{Arrival, Lane},
+    push::Numbers,
+};
 use crate::{
     connection::{Connection, ConnectionError, UnderWay},
     crew::{self, Part, Plan},
@@ -24,6 +29,9 @@ use crate::{
 /// How long a pop waits for the message, which is there.
 const WAIT_SECONDS: u32 = 1;
 
+/// More messages in a queue are more than a run has time to push.
+const DEPTH_MAX: i64 = 10_000_000;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Pair {
     #[command(flatten)]
@@ -35,6 +43,9 @@ pub(super) struct Pair {
     /// Connections, each with a queue
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
+    /// Messages that each queue has already, which are pushed first
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=DEPTH_MAX))]
+    depth: u32,
 }
 
 impl Pair {
@@ -42,6 +53,16 @@ impl Pair {
         let connections = self.options.connections(self.connections as usize);
         let payloads = self.payload.payloads();
         let prefix = self.options.prefix("load-pair-");
+        if self.depth > 0 {
+            let filling = Filling {
+                options: &self.options,
+                connections: connections.clone(),
+                prefix: &prefix,
+                payloads: &payloads,
+                messages: self.depth,
+            };
+            filling.run()?;
+        }
         let plan = Plan {
             threads: self.options.threads(connections.len()),
             connections,
@@ -50,7 +71,7 @@ impl Pair {
             duration: Some(self.timing.duration),
             options: &self.options,
         };
-        let outcome = crew::run(plan, |part| Thread::new(&prefix, &payloads, part))?;
+        let outcome = crew::run(plan, |part| Thread::new(&self, &prefix, &payloads, part))?;
         let mut pairs = Latencies::new();
         let mut pushes = Latencies::new();
         let mut pops = Latencies::new();
@@ -60,11 +81,11 @@ impl Pair {
             pushes.add(&thread.pushes);
             pops.add(&thread.pops);
             duplicated += thread.duplicated;
-            let missing = thread.lanes.iter().flat_map(|lane| &lane.missing);
-            lost += missing.filter(|missing| missing.is_stored).count() as u64;
+            lost += thread.owners.iter().map(|it| it.lane.lost()).sum::<u64>();
         }
         let mut report = self.options.report("pair");
         report.count("connections", u64::from(self.connections));
+        report.count("depth", u64::from(self.depth));
         report.count("payload_bytes", payloads.bytes() as u64);
         report.rate(
             "pairs_per_second",
@@ -98,33 +119,29 @@ struct Thread<'a> {
     pushes: Latencies,
     pops: Latencies,
     next: Numbers,
-    lanes: Vec<Lane>,
+    owners: Vec<Owner>,
     under_way: usize,
     duplicated: u64,
 }
 
 /// A connection and its queue.
-struct Lane {
-    /// The push that is under way, or whose message is to be popped.
+struct Owner {
+    /// The push that is under way, or whose pair is to be ended by a pop.
     number: u64,
     begun_at: Instant,
-    /// Pushes whose message has not come.
-    missing: Vec<Missing>,
-}
-
-struct Missing {
-    number: u64,
-    /// Whether the message must be somewhere; otherwise it may have gone with its connection.
-    is_stored: bool,
+    lane: Lane,
 }
 
 impl<'a> Thread<'a> {
-    fn new(prefix: &'a Prefix, payloads: &'a Payloads, part: &Part) -> Self {
-        let lane = || Lane {
+    fn new(pair: &Pair, prefix: &'a Prefix, payloads: &'a Payloads, part: &Part) -> Self {
+        // Connections are dealt out to the threads in turn.
+        let numbers = (part.thread..).step_by(part.threads);
+        let owner = |connection| Owner {
             number: 0,
             begun_at: part.phases.start,
-            missing: Vec::new(),
+            lane: Lane::holding(Filling::numbers(connection, pair.depth)),
         };
+        let filled = u64::from(pair.connections) * u64::from(pair.depth);
         Self {
             prefix,
             payloads,
@@ -134,8 +151,8 @@ impl<'a> Thread<'a> {
             pairs: Latencies::new(),
             pushes: Latencies::new(),
             pops: Latencies::new(),
-            next: Numbers::of(part),
-            lanes: (0..part.connections).map(|_| lane()).collect(),
+            next: Numbers::of(part).beyond(filled),
+            owners: numbers.take(part.connections).map(owner).collect(),
             under_way: 0,
             duplicated: 0,
         }
@@ -150,9 +167,9 @@ impl<'a> Thread<'a> {
         self.under_way += 1;
     }
 
-    /// Whether this is the message that the lane waits for.
+    /// Whether this is a message that the queue owes.
     fn receive(&mut self, index: usize, payload: &str) -> bool {
-        let Some(lane) = self.lanes.get_mut(index) else {
+        let Some(owner) = self.owners.get_mut(index) else {
             return false;
         };
         let Some(number) = self.payloads.number(payload) else {
@@ -160,15 +177,9 @@ impl<'a> Thread<'a> {
             return false;
         };
         self.tally.received.count();
-        if number == lane.number {
-            return true;
-        }
-        let before = lane.missing.iter().position(|it| it.number == number);
-        match before {
-            Some(place) => drop(lane.missing.swap_remove(place)),
-            None => self.duplicated += 1,
-        }
-        false
+        let arrival = owner.lane.arrived(number);
+        self.duplicated += u64::from(arrival == Arrival::Repeated);
+        arrival == Arrival::Expected
     }
 }
 
@@ -183,9 +194,9 @@ impl Load for Thread<'_> {
             return;
         }
         let number = self.next.take();
-        if let Some(lane) = self.lanes.get_mut(connection.index()) {
-            lane.number = number;
-            lane.begun_at = now;
+        if let Some(owner) = self.owners.get_mut(connection.index()) {
+            owner.number = number;
+            owner.begun_at = now;
         }
         let request = Request::Push {
             queues: self.prefix.only(queue_of(connection)),
@@ -209,6 +220,9 @@ impl Load for Thread<'_> {
         match answer {
             Answer::Pushed => {
                 self.tally.pushed.count();
+                if let Some(owner) = self.owners.get_mut(index) {
+                    owner.lane.stored(owner.number);
+                }
                 if is_measured {
                     self.pushes.record(now - asked.since);
                 }
@@ -221,18 +235,14 @@ impl Load for Thread<'_> {
                 }
                 if payloads.is_empty() {
                     self.tally.empty.count();
-                    if let Some(lane) = self.lanes.get_mut(index) {
-                        let number = lane.number;
-                        lane.missing.push(Missing {
-                            number,
-                            is_stored: true,
-                        });
+                    if let Some(owner) = self.owners.get_mut(index) {
+                        owner.lane.is_empty_now();
                     }
                 } else if !has_come {
                     return self.pop(connection, now);
-                } else if is_measured && let Some(lane) = self.lanes.get(index) {
+                } else if is_measured && let Some(owner) = self.owners.get(index) {
                     self.pops.record(now - asked.since);
-                    let latency = now - lane.begun_at;
+                    let latency = now - owner.begun_at;
                     self.pairs.record(latency);
                     self.recent.record(latency);
                 }
@@ -247,17 +257,18 @@ impl Load for Thread<'_> {
 
     fn dropped(&mut self, connection: &mut Connection, _why: ConnectionError) {
         self.tally.dropped.count();
-        if !matches!(connection.asked(), Some(Asked::Push | Asked::Wait)) {
+        let asked = connection.asked();
+        if !matches!(asked, Some(Asked::Push | Asked::Wait)) {
             return;
         }
         self.tally.unknown.count();
         self.under_way -= 1;
-        if let Some(lane) = self.lanes.get_mut(connection.index()) {
-            let number = lane.number;
-            lane.missing.push(Missing {
-                number,
-                is_stored: false,
-            });
+        if let Some(owner) = self.owners.get_mut(connection.index()) {
+            if asked == Some(Asked::Push) {
+                owner.lane.unknown(owner.number);
+            } else {
+                owner.lane.cut_off();
+            }
         }
     }
 

@@ -104,6 +104,14 @@ impl Numbers {
         }
     }
 
+    /// The same, beyond the first so many, which somebody else has.
+    pub(super) fn beyond(self, taken: u64) -> Self {
+        Self {
+            next: self.next.saturating_add(taken),
+            ..self
+        }
+    }
+
     /// The next one.
     pub(super) fn take(&mut self) -> u64 {
         let number = self.next;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod inbox;
+mod peers;
 
 use std::process::{Command, Output};
 
@@ -96,6 +97,29 @@ fn a_sound_server_passes() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(report["pushed"], report["received"]);
     assert!(report["pairs_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn pairs_in_deep_queues_leave_them_as_deep() {
+    let inbox = Inbox::start(Vice::None);
+    let line = "--connections 3 --threads 2 --depth 7 --warmup 0 --duration 200ms";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let (output, report) = run_at(&inbox, "pair", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report["pushed"], report["received"]);
+    assert_eq!(report["lost"], 0);
+    let (output, report) = run_at(&inbox, "pop", &["--prefix", "load-pair-", "--queues", "3"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report["received"], 21);
+}
+
+#[test]
+fn a_path_is_asked_for() {
+    let line = "--path / --connections 3 --warmup 0 --duration 200ms";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let (output, report) = run(Vice::None, "get", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    assert!(report["received"].as_u64().unwrap() > 3, "{report}");
 }
 
 #[test]
@@ -237,6 +261,9 @@ fn nonsense_is_refused() {
         "fanout --queues 10001",
         "fanout --target redis://127.0.0.1:9",
         "subscribe --target redis://127.0.0.1:9",
+        "pop --target beanstalk://127.0.0.1:9",
+        "get --target redis://127.0.0.1:9",
+        "get --path queue",
         "mixed --waiters 0 --borrowers 0 --streams 0",
         "soak --rate 1000000 --duration 720h",
         "soak --progress never",
