@@ -115,7 +115,7 @@ fn nchan() -> Option<Peer> {
         "load_module {NCHAN_MODULE}; daemon off; pid {home}/pid; master_process off;
          events {{ worker_connections 500; }}
          http {{
-           access_log off; {temporary}
+           access_log off; keepalive_requests 1000000000; {temporary}
            server {{
              listen 127.0.0.1:{port};
              location ~ ^/pub/(.+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_message_buffer_length 100000; }}
