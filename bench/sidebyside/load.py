@@ -15,6 +15,10 @@ from . import servers
 SECONDS_SPARE = 120
 
 
+# Of one address it would be most of its ports, and nobody else on the machine would get one.
+SOURCES = "127.0.1.1-127.0.1.16"
+
+
 class Failed(Exception):
     """A run that failed, or found a fault of the server."""
 
@@ -44,7 +48,7 @@ class Run:
         self._said = Path(self._folder.name) / "said"
         self._json = Path(self._folder.name) / "report.json"
         line = [servers.executable("popbox-loadtest"), command, "--target", server.url, *server.pids()]
-        line += ["--duration", f"{seconds}s", "--json", str(self._json)]
+        line += ["--duration", f"{seconds}s", "--from", SOURCES, "--json", str(self._json)]
         with open(self._said, "wb") as said:
             self._process = subprocess.Popen([*line, *map(str, arguments)], stdout=said, stderr=said)
 

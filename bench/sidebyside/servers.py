@@ -125,7 +125,7 @@ def redis(synced=False):
     with folder() as home:
         port, said = free_port(), home / "said"
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", *keeping]
-        # It listens on loopback only, and takes 127.0.0.2 for somebody from elsewhere.
+        # It listens on loopback only, and takes other addresses than 127.0.0.1 for somebody from elsewhere.
         command += ["--protected-mode", "no", "--maxclients", str(open_files_max()), "--dir", str(home)]
         with process(command, said) as running:
             await_start(running, said, listens(port))

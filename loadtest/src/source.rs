@@ -28,7 +28,9 @@ pub(crate) struct Source {
 impl Source {
     /// That of the connection with this number: one of the addresses `given` in turn, or, where none is given and the
     /// target is on this machine, 127.0.0.1, then 127.0.0.2 and so on. Elsewhere the kernel knows best. Ports are taken
-    /// from `first_port` on, which is to differ from run to run, as ports rest for a minute after use.
+    /// from `first_port` on, which is to differ from run to run, as ports rest for a minute after use. Each of the given
+    /// addresses takes the same ports: on this machine, nobody else who does not ask for a port gets one of those, whatever
+    /// the address.
     pub(crate) fn new(
         given: &[IpAddr],
         target: &Target,
@@ -37,7 +39,7 @@ impl Source {
     ) -> Option<Self> {
         Some(Self {
             address: address(given, target, number)?,
-            first: first_port.wrapping_add(number),
+            first: first_port.wrapping_add(number.checked_div(given.len()).unwrap_or(number)),
         })
     }
 
@@ -90,6 +92,12 @@ mod tests {
         let given = ["127.0.0.7".parse().unwrap(), "127.0.0.8".parse().unwrap()];
         assert_eq!(address(&given, &target, 0), Some(given[0]));
         assert_eq!(address(&given, &target, 3), Some(given[1]));
+        let port = |number| {
+            let source = Source::new(&given, &target, number, 7).unwrap();
+            source.tries().next().unwrap().port()
+        };
+        assert_eq!(port(4), port(5), "each address has ports of its own");
+        assert_eq!(port(4) + 1, port(6));
     }
 
     #[test]

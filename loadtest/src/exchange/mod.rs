@@ -1,8 +1,8 @@
 //! What is asked of a server and what it answers, in each protocol.
 //!
 //! A connection has one request under way at a time. Its answer is decoded from the bytes that have come so far, from
-//! their beginning each time, so there is no state that a partial read could leave behind. What a protocol has to know of
-//! earlier answers is in its [`Dialogue`].
+//! their beginning each time, so there is no state that a partial read could leave behind. What a protocol has to know
+//! of earlier answers is in its [`Dialogue`].
 
 mod beanstalk;
 mod chunks;
