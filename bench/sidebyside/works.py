@@ -81,6 +81,9 @@ def main(name, description, works, variables):
     unknown = [work for work in given.works if work not in works]
     if unknown:
         parser.error(f"no work is called {unknown[0]}")
+    unbuilt = servers.missing(map(servers.executable, ["popbox", "popbox-loadtest"]))
+    if unbuilt:
+        sys.exit(f"there is no {unbuilt}: cargo build --release --workspace")
     load.allow_open_files()
     for work in given.works or works:
         load.say(work)
