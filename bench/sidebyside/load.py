@@ -11,8 +11,8 @@ from pathlib import Path
 
 from . import servers
 
-# Beyond what a run is to take, for connecting, settling and waiting for the last answers.
-SECONDS_SPARE = 120
+# Beyond what a run is to take: for connecting, filling queues, settling and waiting for the last answers.
+SECONDS_SPARE = 300
 
 
 # Of one address it would be most of its ports, and nobody else on the machine would get one.

@@ -1,6 +1,7 @@
 """Works: what each subject is given in turn, as often as there are rounds, and the table of it."""
 
 import argparse
+import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ def main(name, description, works, variables):
     unbuilt = servers.missing(map(servers.executable, ["popbox", "popbox-loadtest"]))
     if unbuilt:
         sys.exit(f"there is no {unbuilt}: cargo build --release --workspace")
+    # So that servers are ended by whatever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     load.allow_open_files()
     for work in given.works or works:
         load.say(work)

@@ -28,9 +28,9 @@ pub(crate) struct Source {
 impl Source {
     /// That of the connection with this number: one of the addresses `given` in turn, or, where none is given and the
     /// target is on this machine, 127.0.0.1, then 127.0.0.2 and so on. Elsewhere the kernel knows best. Ports are taken
-    /// from `first_port` on, which is to differ from run to run, as ports rest for a minute after use. Each of the given
-    /// addresses takes the same ports: on this machine, nobody else who does not ask for a port gets one of those, whatever
-    /// the address.
+    /// from `first_port` on, which is to differ from run to run, as ports rest for a minute after use. Each of the
+    /// given addresses takes the same ports: on this machine, nobody else who does not ask for a port gets one of
+    /// those, whatever the address.
     pub(crate) fn new(
         given: &[IpAddr],
         target: &Target,
