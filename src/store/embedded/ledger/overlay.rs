@@ -34,7 +34,7 @@ impl Overlay {
 
     /// What is written for a key: nothing, a removal or a value.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Bytes>> {
-        self.entries(table).get(key)
+        self.entries(table).get(&Key::from(key))
     }
 
     /// All writes to a table.
