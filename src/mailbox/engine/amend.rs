@@ -27,7 +27,7 @@ impl Engine {
             let before = transaction.expires_at;
             transaction.expires_at = expiration.second(starts_at);
             self.schedule
-                .move_expiry(before, transaction.expires_at, id);
+                .move_expiry(before, transaction.expires_at, key, id);
         }
         if let Some(header) = self.header(id) {
             output.changes.push(Change::Updated {
@@ -68,7 +68,8 @@ impl Engine {
             }
             self.queues.unrefer(delivery.queue);
         }
-        self.schedule.remove_expiry(transaction.expires_at, id);
+        self.schedule
+            .remove_expiry(transaction.expires_at, transaction.key);
         if let Some(due) = transaction.due {
             self.schedule.remove_delay(due, transaction.position, id);
         }

@@ -1,9 +1,15 @@
 //! Arriving: a push, at once or after its delay.
 
+use std::collections::HashSet;
+
 use super::{
     Change, Delivery, Engine, EngineReply, Header, KnownPush, Output, Progress, Push, QueueIndex,
     QueueName, RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
 };
+
+/// Queues of one push that are compared with each other one by one. A set is made for more, which is most of what a
+/// push to a single queue would cost here.
+const COMPARED_NAMES_MAX: usize = 8;
 
 impl Engine {
     pub(super) fn push(
@@ -101,7 +107,7 @@ impl Engine {
             record: push.record,
         });
         output.promised = true;
-        self.schedule.add_expiry(expires_at, push.id);
+        self.schedule.add_expiry(expires_at, key, push.id);
         let (due, position) = (transaction.due, transaction.position);
         self.transactions.insert(push.id, transaction);
         match due {
@@ -117,10 +123,18 @@ impl Engine {
             let members = self.groups.get(group).into_iter().flatten();
             members.map(|id| QueueName::new(push.realm, group.tenant.clone(), id))
         });
-        let mut seen = std::collections::HashSet::new();
-        let mut names = Vec::with_capacity(push.queues.len());
+        let mut seen = HashSet::new();
+        let mut names: Vec<QueueName> = Vec::with_capacity(push.queues.len());
         for name in push.queues.iter().cloned().chain(members) {
-            if seen.insert(name.clone()) {
+            let is_new = if names.len() < COMPARED_NAMES_MAX {
+                !names.contains(&name)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(names.iter().cloned());
+                }
+                seen.insert(name.clone())
+            };
+            if is_new {
                 names.push(name);
             }
             if names.len() > self.limits.queues_per_transaction_max {

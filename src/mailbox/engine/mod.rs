@@ -16,6 +16,7 @@ mod change;
 mod dead;
 mod groups;
 mod hand_out;
+mod id_hash;
 mod keys;
 mod look;
 mod queue;
@@ -33,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use change::{Change, Header, KnownPush, Mark, RecordKey};
 use dead::Fate;
+use id_hash::IdHash;
 use keys::KeyTable;
 use queue::{QueueIndex, QueueTable, Waiter};
 use schedule::Schedule;
@@ -81,7 +83,7 @@ pub struct Engine {
     keys: KeyTable,
     schedule: Schedule,
     /// Where to find a pop that waits: its queue and its turn there.
-    waiting: HashMap<Ticket, (QueueIndex, u64)>,
+    waiting: HashMap<Ticket, (QueueIndex, u64), IdHash>,
     next_key: u64,
     next_lease: u64,
     next_turn: u64,
@@ -118,7 +120,7 @@ impl Engine {
             groups: BTreeMap::new(),
             keys: KeyTable::default(),
             schedule: Schedule::default(),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             next_key: 1,
             next_lease: 1,
             next_turn: 0,

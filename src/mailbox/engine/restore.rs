@@ -54,7 +54,7 @@ impl Engine {
             });
         }
         deliveries.sort_unstable_by_key(|delivery| delivery.queue);
-        self.schedule.add_expiry(header.expires_at, header.id);
+        self.schedule.add_expiry(header.expires_at, key, header.id);
         if let Some(due) = header.due {
             self.schedule.add_delay(due, header.position, header.id);
         }

@@ -1,9 +1,9 @@
 //! What falls due, in the order of time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{TransactionId, UnixMillis};
-use super::QueueIndex;
+use super::{QueueIndex, RecordKey};
 
 /// Deadlines of leases, delays and lives.
 #[derive(Debug, Default)]
@@ -11,7 +11,9 @@ pub(super) struct Schedule {
     leases: BTreeSet<(UnixMillis, QueueIndex, TransactionId)>,
     /// What is due together comes in the order of the pushes, which is that of the positions.
     delays: BTreeSet<(UnixMillis, u64, TransactionId)>,
-    expiries: BTreeSet<(u32, TransactionId)>,
+    /// By the keys, which grow with time: most of what is added goes to the end, and not to a place by chance in a tree
+    /// of millions.
+    expiries: BTreeMap<(u32, RecordKey), TransactionId>,
 }
 
 impl Schedule {
@@ -80,26 +82,30 @@ impl Schedule {
         self.delays.iter().map(|&(.., id)| id).collect()
     }
 
-    pub(super) fn add_expiry(&mut self, second: u32, id: TransactionId) {
-        self.expiries.insert((second, id));
+    pub(super) fn add_expiry(&mut self, second: u32, key: RecordKey, id: TransactionId) {
+        self.expiries.insert((second, key), id);
     }
 
-    pub(super) fn move_expiry(&mut self, before: u32, after: u32, id: TransactionId) {
-        self.remove_expiry(before, id);
-        self.add_expiry(after, id);
+    pub(super) fn move_expiry(
+        &mut self,
+        before: u32,
+        after: u32,
+        key: RecordKey,
+        id: TransactionId,
+    ) {
+        self.remove_expiry(before, key);
+        self.add_expiry(after, key, id);
     }
 
-    pub(super) fn remove_expiry(&mut self, second: u32, id: TransactionId) {
-        self.expiries.remove(&(second, id));
+    pub(super) fn remove_expiry(&mut self, second: u32, key: RecordKey) {
+        self.expiries.remove(&(second, key));
     }
 
     /// Takes out the transaction that ended first.
     pub(super) fn expired(&mut self, now: UnixMillis) -> Option<TransactionId> {
-        let &(second, _) = self.expiries.first()?;
-        if !super::is_over(second, now) {
-            return None;
-        }
-        self.expiries.pop_first().map(|(_, id)| id)
+        let first = self.expiries.first_entry()?;
+        let &(second, _) = first.key();
+        super::is_over(second, now).then(|| first.remove())
     }
 
     /// When the first of all falls due.
@@ -108,8 +114,8 @@ impl Schedule {
         let delay = self.delays.first().map(|&(due, ..)| due);
         let expiry = self
             .expiries
-            .first()
-            .map(|&(second, _)| UnixMillis(u64::from(second) * 1000));
+            .first_key_value()
+            .map(|(&(second, _), _)| UnixMillis(u64::from(second) * 1000));
         [lease, delay, expiry].into_iter().flatten().min()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::{LeaseId, LeaseKind, Priority, TransactionId, UnixMillis};
-use super::{QueueIndex, RecordKey};
+use super::{QueueIndex, RecordKey, id_hash::IdHash};
 
 /// Bookkeeping of one transaction.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Transaction {
 /// a million entries.
 #[derive(Debug)]
 pub(super) struct TransactionTable {
-    parts: Box<[HashMap<TransactionId, Transaction>; PARTS]>,
+    parts: Box<[HashMap<TransactionId, Transaction, IdHash>; PARTS]>,
     len: usize,
 }
 
@@ -97,8 +97,9 @@ const PARTS: usize = 256;
 
 impl Default for TransactionTable {
     fn default() -> Self {
+        let hash = IdHash::default();
         Self {
-            parts: Box::new(std::array::from_fn(|_| HashMap::new())),
+            parts: Box::new(std::array::from_fn(|_| HashMap::with_hasher(hash.clone()))),
             len: 0,
         }
     }
