@@ -11,6 +11,7 @@ use std::{
 };
 
 use crossbeam::channel::Sender;
+use io_uring::IoUring;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use slab::Slab;
 use tracing::{error, warn};
@@ -100,12 +101,15 @@ fn run_on(start: Start) -> io::Result<()> {
     if start.driver == Driver::IoUring {
         let mut refused = None;
         for entries in RING_ENTRIES {
-            match RuntimeBuilder::<IoUringDriver>::new()
-                .with_entries(entries)
-                .build()
-            {
-                Ok(mut runtime) => return runtime.block_on(work(start)),
-                Err(error) => refused = Some(error),
+            for setup in [uninterrupted(), IoUring::builder()] {
+                match RuntimeBuilder::<IoUringDriver>::new()
+                    .uring_builder(setup)
+                    .with_entries(entries)
+                    .build()
+                {
+                    Ok(mut runtime) => return runtime.block_on(work(start)),
+                    Err(error) => refused = Some(error),
+                }
             }
         }
         let index = start.index;
@@ -114,6 +118,14 @@ fn run_on(start: Start) -> io::Result<()> {
     RuntimeBuilder::<LegacyDriver>::new()
         .build()?
         .block_on(work(start))
+}
+
+/// A ring whose events are looked at when the thread asks for them: without that, each socket that gets ready interrupts
+/// what the thread is at. Linux can do it since 6.1.
+fn uninterrupted() -> io_uring::Builder {
+    let mut setup = IoUring::builder();
+    setup.setup_single_issuer().setup_defer_taskrun();
+    setup
 }
 
 async fn work(start: Start) -> io::Result<()> {
