@@ -47,7 +47,7 @@ impl Answer {
     pub fn render(self, reply: Reply) -> Response {
         match (self.0, reply) {
             (_, Reply::Refused(refusal)) => refused(&refusal),
-            (Kind::Pushed, Reply::Pushed(id)) => ok_data(&id.to_string()),
+            (Kind::Pushed, Reply::Pushed(id)) => ok_data(id.write_to(&mut [0; 36])),
             (Kind::Updated(_), Reply::Found(true)) | (Kind::Deleted, Reply::Done) => ok(),
             (Kind::Updated(name) | Kind::GroupChanged(name), Reply::Found(false)) => {
                 does_not_exist(&name)
@@ -78,9 +78,12 @@ pub(super) fn ok() -> Response {
     Response::json(Status::OK, &b"{\"ok\":true}"[..])
 }
 
+/// Bytes of such an answer besides its data.
+const BYTES_AROUND_DATA: usize = 24;
+
 /// `{"ok":true,"data":"…"}`
 pub(super) fn ok_data(data: &str) -> Response {
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(BYTES_AROUND_DATA + data.len());
     Object::begin_ok(&mut body).string("data", data).end();
     Response::json(Status::OK, body)
 }

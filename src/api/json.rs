@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::http::write_json_string;
+use crate::http::{write_decimal, write_json_string};
 
 /// An object under way.
 pub(super) struct Object<'a> {
@@ -58,7 +58,8 @@ impl<'a> Object<'a> {
 
     /// A field with true or false.
     pub(super) fn boolean(&mut self, name: &str, value: bool) -> &mut Self {
-        write_display(value, self.field(name));
+        let word: &[u8] = if value { b"true" } else { b"false" };
+        self.field(name).extend_from_slice(word);
         self
     }
 
@@ -104,15 +105,31 @@ pub(super) fn write_plain_string(value: impl Display, out: &mut Vec<u8>) {
 
 /// Writes a whole number.
 pub(super) fn write_number(value: impl Number, out: &mut Vec<u8>) {
-    write_display(value, out);
+    write_decimal(value.into_u64(), out);
 }
 
 /// What JSON has as a whole number.
-pub(super) trait Number: Display {}
+pub(super) trait Number {
+    fn into_u64(self) -> u64;
+}
 
-impl Number for u32 {}
-impl Number for u64 {}
-impl Number for usize {}
+impl Number for u32 {
+    fn into_u64(self) -> u64 {
+        self.into()
+    }
+}
+
+impl Number for u64 {
+    fn into_u64(self) -> u64 {
+        self
+    }
+}
+
+impl Number for usize {
+    fn into_u64(self) -> u64 {
+        self as u64
+    }
+}
 
 fn write_display(value: impl Display, out: &mut Vec<u8>) {
     struct Appender<'a>(&'a mut Vec<u8>);

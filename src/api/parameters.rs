@@ -26,9 +26,12 @@ impl<'a> Parameters<'a> {
     /// Reads the body, whatever it is called unless it is called a form: many clients send JSON and do not say so, or
     /// even say that it is a form.
     pub(super) fn read(request: &'a Request) -> Result<Self, Response> {
-        let is_form = request.content_type().is_some_and(|content_type| {
-            starts_with_ignoring_case(content_type, "application/x-www-form-urlencoded")
-        }) && !request.body.trim_ascii_start().starts_with(b"{");
+        let may_be_form =
+            !request.body.is_empty() && !request.body.trim_ascii_start().starts_with(b"{");
+        let is_form = may_be_form
+            && request.content_type().is_some_and(|content_type| {
+                starts_with_ignoring_case(content_type, "application/x-www-form-urlencoded")
+            });
         let (json, form) = if is_form {
             (&[][..], &request.body[..])
         } else {

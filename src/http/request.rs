@@ -95,8 +95,14 @@ impl Request {
 
     /// All headers of that name, those that are not UTF-8 too: for one that must not be overlooked.
     pub fn raw_headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let lines = self.head.split(|&byte| byte == b'\n').skip(1);
-        lines.filter_map(move |line| {
+        let ends = memchr::memchr_iter(b'\n', &self.head);
+        let mut start = 0;
+        let lines = ends.map(move |end| {
+            let line = self.head.get(start..end).unwrap_or_default();
+            start = end + 1;
+            line
+        });
+        lines.skip(1).filter_map(move |line| {
             let (found, after) = line.split_at_checked(name.len())?;
             let value = after.strip_prefix(b":")?;
             let is_found = found.eq_ignore_ascii_case(name.as_bytes());

@@ -5,10 +5,14 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 
+use super::decimal::write_decimal;
 use super::error::RequestError;
 use super::json_text::write_json_string;
 use super::request::Version;
 use super::status::Status;
+
+/// Room for the head of most answers.
+const HEAD_BYTES: usize = 192;
 
 /// An answer that is complete before it is sent.
 #[derive(Clone, Debug)]
@@ -98,6 +102,7 @@ impl Response {
 
     /// Appends the whole answer to `out`.
     pub fn encode(&self, frame: &Frame<'_>, out: &mut Vec<u8>) {
+        out.reserve(HEAD_BYTES + self.body.len());
         self.encode_head(frame, out);
         if !frame.head_only {
             out.extend_from_slice(&self.body);
@@ -107,7 +112,9 @@ impl Response {
     /// Appends the head alone to `out`, for a body that is long enough to be written from where it is.
     pub fn encode_head(&self, frame: &Frame<'_>, out: &mut Vec<u8>) {
         write_head_start(self.status, self.content_type, frame, out);
-        write_infallibly(out, format_args!("Content-Length: {}\r\n", self.body.len()));
+        out.extend_from_slice(b"Content-Length: ");
+        write_decimal(self.body.len() as u64, out);
+        out.extend_from_slice(b"\r\n");
         for (name, value) in &self.headers {
             write_header(name, value, out);
         }
@@ -145,8 +152,11 @@ pub(super) fn write_head_start(
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
 ) {
-    let (code, reason) = (status.code(), status.reason());
-    write_infallibly(out, format_args!("HTTP/1.1 {code} {reason}\r\n"));
+    out.extend_from_slice(b"HTTP/1.1 ");
+    write_decimal(status.code().into(), out);
+    out.push(b' ');
+    out.extend_from_slice(status.reason().as_bytes());
+    out.extend_from_slice(b"\r\n");
     write_header("Date", frame.date, out);
     write_header("Content-Type", content_type.as_str(), out);
 }
@@ -155,8 +165,13 @@ pub(super) fn write_head_start(
 pub(super) fn write_header(name: &'static str, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    let visible = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
-    out.extend(value.bytes().map(visible));
+    let start = out.len();
+    out.extend_from_slice(value.as_bytes());
+    for byte in out.iter_mut().skip(start) {
+        if byte.is_ascii_control() {
+            *byte = b' ';
+        }
+    }
     out.extend_from_slice(b"\r\n");
 }
 

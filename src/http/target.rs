@@ -107,6 +107,9 @@ pub(super) fn split_target(raw: &str) -> Result<(Option<&str>, &str), RequestErr
 }
 
 fn decode_segment(raw: &str) -> Result<Cow<'_, str>, UndecodablePath> {
+    if memchr::memchr(b'%', raw.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(raw));
+    }
     // percent_decode_str lets a `%` without two digits through as it is; `decodeURIComponent` and we do not.
     let mut pieces = raw.as_bytes().split(|&byte| byte == b'%');
     pieces.next(); // what is before the first `%`
