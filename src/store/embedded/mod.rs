@@ -1,11 +1,12 @@
 //! The store of one machine: the [engine](crate::mailbox::engine) on a thread of its own, made durable by a ledger.
 //!
-//! Workers submit operations through a channel. The thread takes what has come as one batch, applies it, makes the
+//! Workers submit operations through an intake. The thread takes what has come as one batch, applies it, makes the
 //! batch durable in one go, and then answers: the more is asked at once, the less each answer costs. A batch that
 //! cannot be made durable is answered with refusals, and the engine is built again from what is durable, so that
 //! nothing half done is ever seen.
 
 mod clock;
+mod intake;
 mod keep;
 mod ledger;
 mod load;
@@ -14,9 +15,10 @@ mod thread;
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
-use crossbeam::channel::{Sender, unbounded};
-
-use self::ledger::{Ledger, OpenError};
+use self::{
+    intake::{Closed, Command, Intake},
+    ledger::{Ledger, OpenError},
+};
 use super::{Deaths, Inbox, Store};
 use crate::{
     config,
@@ -35,14 +37,8 @@ pub struct Embedded {
 /// A worker's way to the embedded store.
 #[derive(Clone, Debug)]
 pub struct Client {
-    commands: Sender<Command>,
+    intake: Arc<Intake>,
     backlog_max: usize,
-}
-
-#[derive(Debug)]
-enum Command {
-    Do(Ticket, Op),
-    Stop,
 }
 
 /// Why the store did not start.
@@ -86,13 +82,14 @@ impl Embedded {
             answer_memory,
             Arc::clone(&deaths),
         )?;
-        let (commands, received) = unbounded();
+        let intake = Arc::<Intake>::default();
+        let taking = Arc::clone(&intake);
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || state.run(&received, &inboxes))
+            .spawn(move || state.run(&taking, &inboxes))
             .map_err(StartError::Thread)?;
         let client = Client {
-            commands,
+            intake,
             backlog_max: limits.max_backlog,
         };
         Ok(Self {
@@ -115,24 +112,23 @@ impl Embedded {
     /// Makes everything durable and lets go of the files. Operations that come later are not answered.
     pub fn close(self) {
         // A thread that has ended has closed the store.
-        let _ = self.client.commands.send(Command::Stop);
+        let _ = self.client.intake.push(Command::Stop);
         let _ = self.thread.join();
     }
 }
 
 impl Store for Client {
     fn submit(&self, ticket: Ticket, op: Op) -> Result<(), Refusal> {
-        // The channel itself has no bound, so that follow-ups always get through; this is what bounds it.
-        if self.commands.len() >= self.backlog_max {
-            return Err(Refusal::Full("limits.max_backlog is reached"));
+        match self.intake.submit(ticket, op, self.backlog_max) {
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(Refusal::Full("limits.max_backlog is reached")),
+            Err(Closed) => Err(Refusal::Unavailable("it has been closed".into())),
         }
-        let sent = self.commands.send(Command::Do(ticket, op));
-        sent.map_err(|_| Refusal::Unavailable("it has been closed".into()))
     }
 
     fn follow_up(&self, ticket: Ticket, op: Op) {
         // A closed store has nothing to follow up: what was out is back in line when it opens again.
-        let _ = self.commands.send(Command::Do(ticket, op));
+        let _ = self.intake.push(Command::Do(ticket, op));
     }
 
     fn is_idle(&self) -> bool {

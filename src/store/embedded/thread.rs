@@ -1,17 +1,18 @@
 //! What the store's thread runs: batches in, replies out.
 
 use std::{
+    collections::VecDeque,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
 use super::{
-    Command, OpenError,
+    OpenError,
     clock::{Clock, Step},
+    intake::{Command, Intake, Sleep},
     keep,
     ledger::{Key, Ledger, ReadError, Table, Write, WriteError},
     load::{self, LoadError},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     config,
     mailbox::{
-        Handout, Limits, Op, Refusal, Reply, Ticket, UnixMillis,
+        Handout, LeaseId, Limits, Op, Refusal, Reply, Ticket, UnixMillis,
         engine::{Change, Engine, Output, RecordKey},
     },
     memory::{Account, Charge},
@@ -37,6 +38,10 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// How often the ledger and the clock are looked after when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long messages that were handed out may be settled before the thread looks after that by itself. A crash in that
+/// time delivers them once more, as it does if it comes before they are settled.
+const SETTLING: Duration = Duration::from_millis(2);
 
 /// A trouble that lasts is logged this often.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
@@ -62,6 +67,12 @@ pub(super) struct State {
     is_troubled: bool,
     trouble_logged: Option<Instant>,
     ticked: Instant,
+    /// Taken in, and not yet begun.
+    taken: VecDeque<Command>,
+    /// How many operations the last batch had.
+    batch_ops: usize,
+    /// Messages have been handed out since the thread last slept.
+    has_handed_out: bool,
 }
 
 /// The room that is left on the store's disk.
@@ -135,47 +146,70 @@ impl State {
             is_troubled: false,
             trouble_logged: None,
             ticked,
+            taken: VecDeque::new(),
+            batch_ops: 0,
+            has_handed_out: false,
         })
     }
 
     /// Works until told to stop, then closes the ledger.
-    pub(super) fn run(mut self, commands: &Receiver<Command>, inboxes: &[Arc<Inbox>]) {
+    pub(super) fn run(mut self, intake: &Intake, inboxes: &[Arc<Inbox>]) {
         let _vital = Vital::thread();
         let mut is_open = true;
         while is_open {
-            is_open = self.take_batch(commands);
+            is_open = self.take_batch(intake);
             self.finish_batch(inboxes);
         }
+        intake.close();
         if let Err(error) = self.ledger.close() {
             error!(%error, "the store was not closed properly; it is recovered at the next start");
         }
     }
 
     /// Applies what has come, or what falls due if nothing comes; whether to go on.
-    fn take_batch(&mut self, commands: &Receiver<Command>) -> bool {
-        let first = match commands.recv_timeout(self.patience()) {
-            Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        };
+    fn take_batch(&mut self, intake: &Intake) -> bool {
+        if self.taken.is_empty() {
+            if self.batch_ops > 0 {
+                intake.linger();
+            }
+            let (sleep, patience) = self.sleep();
+            intake.take(&mut self.taken, BATCH_OPS_MAX, sleep, patience);
+        }
         self.renew();
         let now = self.clock.now();
         let mut bytes = 0;
-        let rest = commands.try_iter().take(BATCH_OPS_MAX);
-        for command in first.into_iter().chain(rest) {
+        self.batch_ops = 0;
+        while self.batch_ops < BATCH_OPS_MAX && bytes <= BATCH_BYTES_MAX {
+            let Some(command) = self.taken.pop_front() else {
+                // What has come meanwhile shares the sync with the rest.
+                let rest = BATCH_OPS_MAX - self.batch_ops;
+                intake.take(&mut self.taken, rest, Sleep::Awake, Duration::ZERO);
+                if self.taken.is_empty() {
+                    break;
+                }
+                continue;
+            };
             let Command::Do(ticket, op) = command else {
                 return false;
             };
+            self.batch_ops += 1;
             bytes += op.payload_bytes();
             self.apply(now, ticket, op);
-            if bytes > BATCH_BYTES_MAX {
-                break;
-            }
         }
         if self.stale.is_none() {
             self.engine.advance(now, &mut self.output);
         }
         true
+    }
+
+    /// How to sleep if nothing comes, and how long. What was just handed out is about to be settled.
+    fn sleep(&mut self) -> (Sleep, Duration) {
+        let patience = self.patience();
+        if std::mem::take(&mut self.has_handed_out) {
+            (Sleep::Light, patience.min(SETTLING))
+        } else {
+            (Sleep::Sound, patience)
+        }
     }
 
     fn apply(&mut self, now: UnixMillis, ticket: Ticket, op: Op) {
@@ -303,6 +337,7 @@ impl State {
             let mut charge = Charge::new(&self.answer_memory);
             let with_contents = match reply {
                 Reply::Messages(handout) => {
+                    self.has_handed_out |= handout.lease != LeaseId::default();
                     let messages = contents.messages(&handout, &mut charge);
                     if messages.is_err() {
                         returned.push(handout);
