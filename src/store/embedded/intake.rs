@@ -168,7 +168,7 @@ mod tests {
         worker: 0,
         number: 1,
     };
-    const NEVER: Duration = Duration::from_secs(3600);
+    const NEVER: Duration = Duration::from_hours(1);
 
     fn queue() -> QueueName {
         QueueName::new(Realm::Plain, Tenant(None), "q")
