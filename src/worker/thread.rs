@@ -120,8 +120,8 @@ fn run_on(start: Start) -> io::Result<()> {
         .block_on(work(start))
 }
 
-/// A ring whose events are looked at when the thread asks for them: without that, each socket that gets ready interrupts
-/// what the thread is at. Linux can do it since 6.1.
+/// A ring whose events are looked at when the thread asks for them: without that, each socket that gets ready
+/// interrupts what the thread is at. Linux can do it since 6.1.
 fn uninterrupted() -> io_uring::Builder {
     let mut setup = IoUring::builder();
     setup.setup_single_issuer().setup_defer_taskrun();
