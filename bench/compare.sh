@@ -23,19 +23,19 @@ commits=("$(git rev-parse --verify "$1^{commit}")" "$(git rev-parse --verify "$2
 
 remove_trees() {
     for side in "${sides[@]}"; do
+        # One that a killed run has left may be registered and gone, or there and not registered.
         git worktree remove --force "$trees/$side" 2>/dev/null || rm -rf "${trees:?}/$side"
     done
-    git worktree prune
 }
 trap remove_trees EXIT
 remove_trees
 mkdir -p "$trees"
 for index in 0 1; do
-    git worktree add --quiet --detach "$trees/${sides[$index]}" "${commits[$index]}"
+    git worktree add --force --quiet --detach "$trees/${sides[$index]}" "${commits[$index]}"
 done
 
 compiles() { # side
-    (cd "$trees/$1/bench/pieces" && cargo bench --quiet --bench instructions --no-run) 2>"$log"
+    (cd "$trees/$1/bench/pieces" && cargo bench --quiet --features instructions --bench instructions --no-run) 2>"$log"
 }
 
 transplant() { # side

@@ -29,9 +29,9 @@ home=$CARGO_TARGET_DIR/gungraun
 rm -rf "$home"
 
 cd "$package"
-cargo bench --quiet --bench instructions --no-run
+cargo bench --quiet --features instructions --bench instructions --no-run
 GUNGRAUN_RUNNER=$runner/bin/gungraun-runner \
-    cargo bench --quiet --bench instructions -- --output-format=json --home "$home" |
+    cargo bench --quiet --features instructions --bench instructions -- --output-format=json --home "$home" |
     sed -E 's/^.*"function_name":"([^"]*)".*"id":"([^"]*)".*"total":\{"metrics":\{.*"Ir":\{"values":\{"new":([0-9]+).*$/\1 \2 \3/' |
     awk -v repeats="$repeats" '
         NF != 3 { print "not understood: " substr($0, 1, 200) >"/dev/stderr"; failed = 1; next }
