@@ -10,7 +10,7 @@ use std::{
 
 use popbox::{
     config::Config,
-    mailbox::{Op, QueueName, Reply, Ticket},
+    mailbox::{Op, QueueName, Refusal, Reply, Ticket},
     runtime::{self, Alone, Bell, Timers, Watch},
     store::{Delivery, Inbox, OpenStore, Store},
 };
@@ -18,11 +18,11 @@ use popbox::{
 use crate::message;
 
 /// The queues that are pushed to in turn.
-const QUEUES: usize = 1000;
+const QUEUES: u64 = 1000;
 
 /// A thread that has entered a store.
 pub struct Worker {
-    /// Only an empty place once the store is closed.
+    /// None once it is closed.
     store: Option<OpenStore>,
     runtime: Alone,
     entrance: Box<dyn Store>,
@@ -72,22 +72,30 @@ impl Worker {
         }
     }
 
-    /// Pushes so many messages at once, each to another queue, and waits until all are stored; to which queues.
+    /// Pushes so many messages at once, each to another queue, and waits until all are stored; to which queues. What
+    /// is refused because a disk does not keep up is pushed again, so that the disk's pace counts.
     pub fn push(&mut self, at_once: usize) -> Vec<QueueName> {
-        let queues: Vec<QueueName> = (0..at_once as u64)
-            .map(|number| (self.pushes + number) % QUEUES as u64)
-            .map(|number| message::queue(usize::try_from(number).expect("one of a thousand")))
-            .collect();
         let first = self.pushes;
         self.pushes += at_once as u64;
-        let pushes = queues
-            .iter()
-            .zip(first..)
-            .map(|(queue, number)| message::push(message::id(number), vec![queue.clone()]));
-        for (_, reply) in self.ask(pushes.collect()) {
-            assert!(matches!(reply, Reply::Pushed(_)), "{reply:?}");
+        let mut left: Vec<u64> = (first..self.pushes).collect();
+        while !left.is_empty() {
+            let first_ticket = self.tickets.get() + 1;
+            let pushes = left
+                .iter()
+                .map(|&number| message::push(message::id(number), vec![queue_of(number)]));
+            let mut refused = Vec::new();
+            for (ticket, reply) in self.ask(pushes.collect()) {
+                match reply {
+                    Reply::Pushed(_) => {}
+                    Reply::Refused(Refusal::Unavailable(_)) => {
+                        refused.push(left[place(ticket, first_ticket)]);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            left = refused;
         }
-        queues
+        (first..self.pushes).map(queue_of).collect()
     }
 
     /// Pushes so many messages at once, takes as many from the same queues, and settles them. The settling has no
@@ -97,15 +105,14 @@ impl Worker {
         let pops = queues
             .iter()
             .map(|queue| message::pop(queue.clone(), false));
-        let first = self.tickets.get() + 1;
-        for (number, reply) in self.ask(pops.collect()) {
+        let first_ticket = self.tickets.get() + 1;
+        for (ticket, reply) in self.ask(pops.collect()) {
             let Reply::Messages(handout) = reply else {
                 panic!("{reply:?}");
             };
             assert_eq!(handout.messages.len(), 1);
-            let place = usize::try_from(number - first).expect("one of these");
             let settling = Op::Settle {
-                queue: queues[place].clone(),
+                queue: queues[place(ticket, first_ticket)].clone(),
                 lease: handout.lease,
                 transactions: handout.messages.iter().map(|it| it.id).collect(),
             };
@@ -161,6 +168,16 @@ async fn collect(inbox: Arc<Inbox>, arrivals: Rc<Arrivals>) {
             arrivals.bell.ring();
         }
     }
+}
+
+/// The queue that a push of that number goes to.
+fn queue_of(push: u64) -> QueueName {
+    message::queue(usize::try_from(push % QUEUES).expect("one of a thousand"))
+}
+
+/// Which of the operations that were asked for together has this ticket.
+fn place(ticket: u64, first_ticket: u64) -> usize {
+    usize::try_from(ticket - first_ticket).expect("one of these")
 }
 
 fn next_ticket(tickets: &Cell<u64>) -> Ticket {
