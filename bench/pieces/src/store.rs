@@ -106,18 +106,28 @@ impl Worker {
             .iter()
             .map(|queue| message::pop(queue.clone(), false));
         let first_ticket = self.tickets.get() + 1;
-        for (ticket, reply) in self.ask(pops.collect()) {
-            let Reply::Messages(handout) = reply else {
-                panic!("{reply:?}");
-            };
-            assert_eq!(handout.messages.len(), 1);
-            let settling = Op::Settle {
-                queue: queues[place(ticket, first_ticket)].clone(),
-                lease: handout.lease,
-                transactions: handout.messages.iter().map(|it| it.id).collect(),
-            };
-            self.entrance.follow_up(self.next_ticket(), settling);
-        }
+        let settlings: Vec<Op> = self
+            .ask(pops.collect())
+            .into_iter()
+            .map(|(ticket, reply)| {
+                let Reply::Messages(handout) = reply else {
+                    panic!("{reply:?}");
+                };
+                assert_eq!(handout.messages.len(), 1);
+                Op::Settle {
+                    queue: queues[place(ticket, first_ticket)].clone(),
+                    lease: handout.lease,
+                    transactions: handout.messages.iter().map(|it| it.id).collect(),
+                }
+            })
+            .collect();
+        let (entrance, tickets) = (&self.entrance, &self.tickets);
+        // A store may be asked within the runtime only.
+        self.runtime.block_on(async {
+            for settling in settlings {
+                entrance.follow_up(next_ticket(tickets), settling);
+            }
+        });
     }
 
     /// Has operations done that have a reply each, in the order of the replies.
@@ -139,10 +149,6 @@ impl Worker {
             }
             replies
         })
-    }
-
-    fn next_ticket(&self) -> Ticket {
-        next_ticket(&self.tickets)
     }
 }
 
