@@ -13,7 +13,9 @@
 //! All keys of a queue have its name as their hash tag, a record has its id, a group and a push their names; the tag's
 //! CRC16 is the slot, as in Redis Cluster, and the slots are spread evenly over the servers of the configuration.
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
 use redis_protocol::redis_keyslot;
 
 use crate::mailbox::{GroupName, IdempotencyKey, QueueName, Realm, Tenant, TransactionId};
@@ -43,7 +45,12 @@ fn tag(realm: Realm, tenant: &Tenant, text: &str) -> String {
         Realm::Plain => 'p',
         Realm::Secured => 's',
     };
-    format!("{realm}{}/{}", tenant_tag(tenant), escaped(text))
+    let mut tag = String::with_capacity(3 + text.len());
+    tag.push(realm);
+    push_tenant(tenant, &mut tag);
+    tag.push('/');
+    tag.extend(escaped(text));
+    tag
 }
 
 /// The queue of a tag.
@@ -64,21 +71,19 @@ pub(super) fn queue_of_tag(tag: &str) -> Option<QueueName> {
 
 /// A queue's first key.
 pub(super) fn queue_key(tag: &str) -> String {
-    format!("pb:q:{{{tag}}}")
+    ["pb:q:{", tag, "}"].concat()
 }
 
 /// The key of a record.
 pub(super) fn record_key(id: TransactionId) -> String {
-    format!("pb:t:{{{id}}}")
+    ["pb:t:{", id.write_to(&mut [0; 36]), "}"].concat()
 }
 
 /// The key of a group.
 pub(super) fn group_key(name: &GroupName) -> String {
-    format!(
-        "pb:g:{{{}/{}}}",
-        tenant_tag(&name.tenant),
-        escaped(&name.name)
-    )
+    let mut tag = String::new();
+    push_tenant(&name.tenant, &mut tag);
+    format!("pb:g:{{{tag}/{}}}", escaped(&name.name))
 }
 
 /// The key by which repeats of a push are known.
@@ -93,17 +98,31 @@ pub(super) fn channel(worker: &str) -> String {
 
 /// Which of so many servers has a key.
 pub(super) fn server_of(key: &str, servers: usize) -> usize {
+    if servers == 1 {
+        return 0;
+    }
     usize::from(redis_keyslot(key.as_bytes())) * servers / SLOTS
 }
 
-fn tenant_tag(tenant: &Tenant) -> String {
+/// Which of so many servers has a record.
+pub(super) fn server_of_record(id: TransactionId, servers: usize) -> usize {
+    if servers == 1 {
+        return 0;
+    }
+    server_of(&record_key(id), servers)
+}
+
+fn push_tenant(tenant: &Tenant, tag: &mut String) {
     match &tenant.0 {
-        None => "-".into(),
-        Some(name) => format!("+{}", escaped(name)),
+        None => tag.push('-'),
+        Some(name) => {
+            tag.push('+');
+            tag.extend(escaped(name));
+        }
     }
 }
 
-fn escaped(text: &str) -> impl std::fmt::Display {
+fn escaped(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
 }
 

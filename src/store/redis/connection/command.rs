@@ -17,9 +17,19 @@ pub(in crate::store::redis) fn encode_bulk(part: &[u8], out: &mut Vec<u8>) {
 
 /// Appends how many parts or bytes follow.
 pub(in crate::store::redis) fn encode_length(marker: u8, length: usize, out: &mut Vec<u8>) {
-    out.push(marker);
-    out.extend_from_slice(Decimal::of(length as u64).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    // Nearly all of them are so short, and arrays of a known length are cheap to append.
+    match u8::try_from(length) {
+        Ok(length @ 0..10) => out.extend_from_slice(&[marker, b'0' + length, b'\r', b'\n']),
+        Ok(length @ 10..100) => {
+            let (tens, ones) = (b'0' + length / 10, b'0' + length % 10);
+            out.extend_from_slice(&[marker, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            out.push(marker);
+            out.extend_from_slice(Decimal::of(length as u64).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 /// A number as text, without an allocation.
@@ -66,5 +76,14 @@ mod tests {
         let mut out = Vec::new();
         encode_command(&[b"GET", b"a\r\nb", b""], &mut out);
         assert_eq!(out, b"*3\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n$0\r\n\r\n");
+    }
+
+    #[test]
+    fn lengths_of_any_size_are_decimal() {
+        for length in [0, 9, 10, 57, 99, 100, 255, 256, 1 << 20] {
+            let mut out = Vec::new();
+            encode_length(b'$', length, &mut out);
+            assert_eq!(out, format!("${length}\r\n").into_bytes());
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::{future::poll_fn, io, mem, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use redis_protocol::resp3::{decode::complete::decode_bytes_mut, types::BytesFrame};
+use redis_protocol::resp3::types::BytesFrame;
 use tracing::{info, warn};
 
-use super::{Fault, State, backoff::Backoff, greeting, into_bytes, resolve::resolve};
+use super::{Fault, State, backoff::Backoff, frame, greeting, into_bytes, resolve::resolve};
 use crate::{
     runtime::{Alarm, Socket, Tick, is_temporary},
     store::redis::clock,
@@ -211,8 +211,8 @@ fn read(
         Err(error) => return Err(error.to_string()),
     }
     loop {
-        match decode_bytes_mut(input) {
-            Ok(Some((frame, _, _))) => take_frame(state, frame)?,
+        match frame::decode(input) {
+            Ok(Some(frame)) => take_frame(state, frame)?,
             Ok(None) if input.len() > ANSWER_BYTES_MAX => {
                 return Err("its answer has no end".into());
             }
