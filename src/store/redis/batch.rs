@@ -26,6 +26,9 @@ const OPERATIONS_MAX: usize = 128;
 /// Bytes of arguments after which a call is complete.
 const BYTES_MAX: usize = 1 << 20;
 
+/// Room for arguments that a call is given before any have come.
+const ROOM_BYTES_MAX: usize = 64 << 10;
+
 /// Ids that the answers of one call may bring together: 36 bytes each, on a connection whose server cuts it where
 /// 32 MiB wait for it.
 const IDS_MAX: usize = 200_000;
@@ -49,19 +52,46 @@ pub(super) struct Batcher {
     /// Not yet in a call. The operations of a worker have a bound, and so has this.
     waiting: RefCell<VecDeque<Batch>>,
     calls: Cell<usize>,
+    /// What the last call took.
+    room: Cell<Room>,
     is_scheduled: Cell<bool>,
     is_scheduled_later: Cell<bool>,
     timers: Rc<Timers>,
 }
 
+/// Bytes of keys and of arguments, and operations.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    keys: usize,
+    arguments: usize,
+    askers: usize,
+}
+
 /// Operations of one call.
-#[derive(Default)]
 struct Batch {
     keys: Vec<u8>,
+    /// Those of the call itself, which come first, and those of its operations.
     arguments: Vec<u8>,
     arguments_count: usize,
     ids_max: usize,
-    questions: Vec<Question<Bytes>>,
+    askers: Vec<Asker>,
+}
+
+/// Who gets the answer to an operation.
+enum Asker {
+    /// A task that waits for it.
+    Task(Question<Bytes>),
+    /// What is to be done with it: much smaller than a task, where thousands ask at once.
+    Then(Box<dyn FnOnce(Result<Bytes, Fault>)>),
+}
+
+impl Asker {
+    fn answer(self, result: Result<Bytes, Fault>) {
+        match self {
+            Self::Task(question) => question.answer(result),
+            Self::Then(then) => then(result),
+        }
+    }
 }
 
 /// The arguments of an operation, while they are written.
@@ -118,6 +148,7 @@ impl Batcher {
             news: Box::new(news),
             waiting: RefCell::default(),
             calls: Cell::new(0),
+            room: Cell::default(),
             is_scheduled: Cell::new(false),
             is_scheduled_later: Cell::new(false),
             timers: Rc::clone(timers),
@@ -130,7 +161,24 @@ impl Batcher {
         key: &str,
         write: impl FnOnce(&mut Arguments<'_>),
     ) -> Answer<Bytes> {
-        let answer = self.add(key, write);
+        let (question, answer) = question();
+        self.add(key, Asker::Task(question), write);
+        self.schedule();
+        answer
+    }
+
+    /// The same, without a task that waits: `then` is called with the answer.
+    pub(super) fn ask_then(
+        self: &Rc<Self>,
+        key: &str,
+        write: impl FnOnce(&mut Arguments<'_>),
+        then: impl FnOnce(Result<Bytes, Fault>) + 'static,
+    ) {
+        self.add(key, Asker::Then(Box::new(then)), write);
+        self.schedule();
+    }
+
+    fn schedule(self: &Rc<Self>) {
         if !self.is_scheduled.replace(true) {
             // Behind the tasks that are ready now, so that what they ask for is in it.
             let this = Rc::clone(self);
@@ -139,7 +187,6 @@ impl Batcher {
                 this.run();
             });
         }
-        answer
     }
 
     /// The same, for what nobody waits for: it goes with the next call, whatever that is for, or a little later.
@@ -148,7 +195,8 @@ impl Batcher {
         key: &str,
         write: impl FnOnce(&mut Arguments<'_>),
     ) -> Answer<Bytes> {
-        let answer = self.add(key, write);
+        let (question, answer) = question();
+        self.add(key, Asker::Task(question), write);
         if !self.is_scheduled_later.replace(true) {
             let this = Rc::clone(self);
             runtime::spawn(async move {
@@ -160,11 +208,10 @@ impl Batcher {
         answer
     }
 
-    fn add(&self, key: &str, write: impl FnOnce(&mut Arguments<'_>)) -> Answer<Bytes> {
-        let (question, answer) = question();
+    fn add(&self, key: &str, asker: Asker, write: impl FnOnce(&mut Arguments<'_>)) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.back().is_none_or(Batch::is_complete) {
-            waiting.push_back(Batch::default());
+            waiting.push_back(self.new_batch());
         }
         if let Some(batch) = waiting.back_mut() {
             encode_bulk(key.as_bytes(), &mut batch.keys);
@@ -173,9 +220,30 @@ impl Batcher {
                 count: &mut batch.arguments_count,
                 ids_max: &mut batch.ids_max,
             });
-            batch.questions.push(question);
+            batch.askers.push(asker);
         }
-        answer
+    }
+
+    /// An empty one, with room for as much as there was in the last call.
+    fn new_batch(&self) -> Batch {
+        let Room {
+            keys,
+            arguments,
+            askers,
+        } = self.room.get();
+        let mut batch = Batch {
+            keys: Vec::with_capacity(keys),
+            arguments: Vec::with_capacity(arguments),
+            arguments_count: 0,
+            ids_max: 0,
+            askers: Vec::with_capacity(askers),
+        };
+        (self.preamble)(&mut Arguments {
+            bytes: &mut batch.arguments,
+            count: &mut batch.arguments_count,
+            ids_max: &mut batch.ids_max,
+        });
+        batch
     }
 
     /// Begins as many calls as may be.
@@ -195,40 +263,38 @@ impl Batcher {
     }
 
     async fn call(&self, batch: Batch) {
-        let (mut arguments, mut count) = (Vec::new(), 0);
-        (self.preamble)(&mut Arguments {
-            bytes: &mut arguments,
-            count: &mut count,
-            ids_max: &mut 0,
+        self.room.set(Room {
+            keys: batch.keys.len(),
+            arguments: batch.arguments.len().min(ROOM_BYTES_MAX),
+            askers: batch.askers.len(),
         });
-        arguments.extend_from_slice(&batch.arguments);
         let call = Call {
-            keys_count: batch.questions.len(),
+            keys_count: batch.askers.len(),
             keys: &batch.keys,
-            arguments_count: count + batch.arguments_count,
-            arguments: &arguments,
+            arguments_count: batch.arguments_count,
+            arguments: &batch.arguments,
         };
         let result = call.run(&self.connection, &self.script).await;
-        let questions = batch.questions;
+        let askers = batch.askers;
         match result.and_then(into_list) {
-            Ok(mut replies) if (0..=1).contains(&replies.len().wrapping_sub(questions.len())) => {
-                for news in replies.split_off(questions.len()) {
+            Ok(mut replies) if (0..=1).contains(&replies.len().wrapping_sub(askers.len())) => {
+                for news in replies.split_off(askers.len()) {
                     if let Ok(Some(news)) = into_bytes(news) {
                         (self.news)(news);
                     } else {
                         warn!("news that make no sense");
                     }
                 }
-                for (question, reply) in questions.into_iter().zip(replies) {
+                for (asker, reply) in askers.into_iter().zip(replies) {
                     let reply = read_reply(reply);
                     if reply.as_ref().is_err_and(Fault::is_of_replica) {
                         self.connection.condemn(REPLICA);
                     }
-                    question.answer(reply);
+                    asker.answer(reply);
                 }
             }
-            Ok(_) => fail(questions, &Fault::Nonsense),
-            Err(fault) => fail(questions, &fault),
+            Ok(_) => fail(askers, &Fault::Nonsense),
+            Err(fault) => fail(askers, &fault),
         }
     }
 
@@ -298,7 +364,7 @@ impl Call<'_> {
 
 impl Batch {
     fn is_complete(&self) -> bool {
-        self.questions.len() >= OPERATIONS_MAX
+        self.askers.len() >= OPERATIONS_MAX
             || self.arguments.len() >= BYTES_MAX
             || self.ids_max >= IDS_MAX
     }
@@ -314,8 +380,8 @@ fn read_reply(reply: BytesFrame) -> Result<Bytes, Fault> {
     }
 }
 
-fn fail(questions: Vec<Question<Bytes>>, fault: &Fault) {
-    for question in questions {
-        question.answer(Err(fault.clone()));
+fn fail(askers: Vec<Asker>, fault: &Fault) {
+    for asker in askers {
+        asker.answer(Err(fault.clone()));
     }
 }

@@ -78,22 +78,14 @@ impl Client {
 
     /// The server that has a transaction.
     pub(super) fn records_of(&self, id: TransactionId) -> &Rc<Records> {
-        self.records_at(&keys::record_key(id))
+        // As above.
+        &self.records[keys::server_of_record(id, self.records.len())]
     }
 
     /// The server of transactions that has a key.
     pub(super) fn records_at(&self, key: &str) -> &Rc<Records> {
         // As above.
         &self.records[keys::server_of(key, self.records.len())]
-    }
-
-    /// Runs a task that is an operation under way.
-    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        let under_way = UnderWay::of(self);
-        runtime::spawn(async move {
-            task.await;
-            drop(under_way);
-        });
     }
 
     /// Gives a reply to who asked.
@@ -105,60 +97,113 @@ impl Client {
         });
     }
 
-    pub(super) async fn run(self: Rc<Self>, ticket: Ticket, op: Op) {
-        let number = ticket.number;
-        let result = match op {
-            Op::Pop(pop) => return Box::pin(self.pop(number, pop)).await,
-            Op::CancelPop { ticket, .. } => return self.cancel(ticket.number).await,
+    /// Begins an operation. Each kind is a task of its own size, so that what is asked for by thousands does not take the
+    /// room of what is rare; pops are no tasks at all.
+    pub(super) fn begin(self: &Rc<Self>, number: u64, op: Op) {
+        match op {
+            Op::Pop(pop) => self.pop(number, pop),
+            Op::CancelPop { ticket, .. } => self.cancel(ticket.number),
+            Op::Push(push) => self.answer(number, async move |this| {
+                this.push(*push).await.map(Reply::Pushed)
+            }),
             Op::Settle {
                 queue,
                 lease,
                 transactions,
-            } => return self.settle(&queue, lease, &transactions).await,
-            Op::Peek {
-                queue,
-                count_max,
-                bytes_max,
-            } => return self.peek(number, &queue, count_max, bytes_max).await,
-            Op::Transaction(id) => return self.show(number, id).await,
-            Op::Push(push) => self.push(*push).await.map(Reply::Pushed),
+            } => self.operate(async move |this| {
+                this.settle(&queue, lease, &transactions).await;
+            }),
             Op::Release {
                 queue,
                 lease,
                 transactions,
                 reason,
-            } => {
-                let released = self.release(&queue, lease, &transactions, reason).await;
+            } => self.answer(number, async move |this| {
+                let released = this.release(&queue, lease, &transactions, reason).await;
                 released.map(Reply::Released)
-            }
-            Op::DeadLetters { queue, count_max } => {
-                let letters = self.dead_letters(&queue, count_max).await;
-                letters.map(Reply::DeadLetters)
-            }
-            Op::Redrive(selection) => self.move_dead(&selection, Move::Redrive).await,
-            Op::Purge(selection) => self.move_dead(&selection, Move::Purge).await,
+            }),
             Op::Ack {
                 queue,
                 transactions,
-            } => self.ack(&queue, &transactions).await.map(Reply::Acked),
-            Op::DescribeQueue(queue) => self.describe(&queue).await.map(Reply::Queue),
-            Op::States(id) => self.states(id).await.map(Reply::States),
-            Op::Update(id, update) => self.update(id, &update).await.map(Reply::Found),
-            Op::Delete(id) => match self.delete(id).await {
-                Ok(()) => Ok(Reply::Done),
-                Err(fault) => Err(fault.into()),
-            },
-            Op::StoreGroup(name, members) => {
-                let stored = self.store_group(&name, &members).await;
+            } => self.answer(number, async move |this| {
+                this.ack(&queue, &transactions).await.map(Reply::Acked)
+            }),
+            Op::Peek {
+                queue,
+                count_max,
+                bytes_max,
+            } => self.operate(async move |this| {
+                this.peek(number, &queue, count_max, bytes_max).await;
+            }),
+            Op::Transaction(id) => self.operate(async move |this| this.show(number, id).await),
+            Op::DeadLetters { queue, count_max } => self.answer(number, async move |this| {
+                let letters = this.dead_letters(&queue, count_max).await;
+                letters.map(Reply::DeadLetters)
+            }),
+            Op::Redrive(selection) => self.answer(number, async move |this| {
+                this.move_dead(&selection, Move::Redrive).await
+            }),
+            Op::Purge(selection) => self.answer(number, async move |this| {
+                this.move_dead(&selection, Move::Purge).await
+            }),
+            Op::DescribeQueue(queue) => self.answer(number, async move |this| {
+                this.describe(&queue).await.map(Reply::Queue)
+            }),
+            Op::States(id) => self.answer(number, async move |this| {
+                this.states(id).await.map(Reply::States)
+            }),
+            Op::Update(id, update) => self.answer(number, async move |this| {
+                this.update(id, &update).await.map(Reply::Found)
+            }),
+            Op::Delete(id) => self.answer(number, async move |this| {
+                this.delete(id)
+                    .await
+                    .map_err(Refusal::from)
+                    .map(|()| Reply::Done)
+            }),
+            Op::StoreGroup(name, members) => self.answer(number, async move |this| {
+                let stored = this.store_group(&name, &members).await;
                 stored.map(|()| Reply::Done)
-            }
-            Op::Group(name) => self.group(&name).await.map(Reply::Group),
-            Op::ChangeGroup(name, change) => {
-                self.change_group(&name, &change).await.map(Reply::Found)
-            }
-            Op::RemoveGroup(name) => self.remove_group(&name).await.map(|()| Reply::Done),
-        };
-        self.reply(number, result.unwrap_or_else(Reply::Refused), None);
+            }),
+            Op::Group(name) => self.answer(number, async move |this| {
+                this.group(&name).await.map(Reply::Group)
+            }),
+            Op::ChangeGroup(name, change) => self.answer(number, async move |this| {
+                this.change_group(&name, &change).await.map(Reply::Found)
+            }),
+            Op::RemoveGroup(name) => self.answer(number, async move |this| {
+                this.remove_group(&name).await.map(|()| Reply::Done)
+            }),
+        }
+    }
+
+    /// Runs an operation as a task and gives its reply to who asked.
+    fn answer<F>(self: &Rc<Self>, number: u64, operation: impl FnOnce(Rc<Self>) -> F + 'static)
+    where
+        F: Future<Output = Result<Reply>> + 'static,
+    {
+        self.operate(async move |this| {
+            let result = operation(Rc::clone(&this)).await;
+            this.reply(number, result.unwrap_or_else(Reply::Refused), None);
+        });
+    }
+
+    /// Runs an operation as a task. It is made within the task: given as it is, it would be in there twice.
+    fn operate<F>(self: &Rc<Self>, operation: impl FnOnce(Rc<Self>) -> F + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let under_way = UnderWay::of(self);
+        runtime::spawn(async move { operation(Rc::clone(&under_way.0)).await });
+    }
+
+    /// Runs a task that is an operation under way.
+    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let under_way = UnderWay::of(self);
+        runtime::spawn(async move {
+            task.await;
+            drop(under_way);
+        });
     }
 
     /// Whether nothing is under way but pops that wait.
@@ -170,12 +215,16 @@ impl Client {
 }
 
 /// Counts an operation as long as it lasts.
-struct UnderWay(Rc<Client>);
+pub(super) struct UnderWay(Rc<Client>);
 
 impl UnderWay {
-    fn of(client: &Rc<Client>) -> Self {
+    pub(super) fn of(client: &Rc<Client>) -> Self {
         client.under_way.set(client.under_way.get() + 1);
         Self(Rc::clone(client))
+    }
+
+    pub(super) fn client(&self) -> &Rc<Client> {
+        &self.0
     }
 }
 
@@ -198,15 +247,7 @@ impl Store for Entrance {
     }
 
     fn follow_up(&self, ticket: Ticket, op: Op) {
-        match op {
-            // By itself, and small: thousands of these may begin at once.
-            Op::Pop(pop) => {
-                let client = Rc::clone(&self.0);
-                self.0
-                    .spawn(async move { client.pop(ticket.number, pop).await });
-            }
-            op => self.0.spawn(Rc::clone(&self.0).run(ticket, op)),
-        }
+        self.0.begin(ticket.number, op);
     }
 
     fn is_idle(&self) -> bool {

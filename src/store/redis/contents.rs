@@ -2,16 +2,14 @@
 
 use std::{rc::Rc, time::Duration};
 
-use bytes::Bytes;
-
 use super::{
     client::Client,
     connection::Fault,
     handed::{Handed, Lent},
-    shard::{QueueKey, is_reliable, lease_ends},
+    shard::{QueueKey, Shard, is_reliable, lease_ends},
 };
 use crate::{
-    mailbox::{Handout, Message, Refusal, Reply, Return, TransactionId},
+    mailbox::{Handout, LeaseId, Message, Refusal, Reply, Return, TransactionId},
     memory::Charge,
 };
 
@@ -40,6 +38,25 @@ impl From<NotRead> for Refusal {
 }
 
 impl Client {
+    /// What a pop was handed, if the contents came with it and there is room for them.
+    pub(super) fn read_carried(
+        &self,
+        shard: &Shard,
+        handed: &Handed,
+    ) -> Option<(Handout, Option<Charge>)> {
+        let message = handed.carried()?;
+        let mut charge = Charge::new(&self.answer_memory);
+        if !charge.resize(handed.bytes) {
+            return None;
+        }
+        shard.look_when_lapsed(handed.lease);
+        let handout = Handout {
+            lease: handed.lease,
+            messages: vec![message],
+        };
+        Some((handout, charge.unless_empty()))
+    }
+
     /// Answers a pop with what it was handed. False, and no answer, if all of it was of transactions that are gone.
     pub(super) async fn bring(
         self: &Rc<Self>,
@@ -47,10 +64,7 @@ impl Client {
         queue: &QueueKey,
         handed: Handed,
     ) -> bool {
-        if is_reliable(handed.lease) {
-            let until = lease_ends(handed.lease);
-            self.shard_of(queue).rounds.look_at(until);
-        }
+        self.shard_of(queue).look_when_lapsed(handed.lease);
         let mut charge = Charge::new(&self.answer_memory);
         let (messages, gone) = match self.read_lent(queue, &handed, &mut charge).await {
             Ok(read) => read,
@@ -124,7 +138,7 @@ impl Client {
         };
         let reply = match result {
             Ok((messages, _)) => Reply::Messages(Handout {
-                lease: crate::mailbox::LeaseId::default(),
+                lease: LeaseId::default(),
                 messages,
             }),
             Err(refusal) => Reply::Refused(refusal),
@@ -141,15 +155,8 @@ impl Client {
         if !charge.resize(handed.bytes) {
             return Err(NotRead::NoMemory);
         }
-        let message = |lent: &Lent, payload| Message {
-            id: lent.id,
-            payload,
-            deliveries: lent.deliveries,
-        };
-        if let (Some(payload), [lent]) = (&handed.payload, &handed.messages[..]) {
-            // In a buffer of its own: this one is a part of whatever came with it.
-            let payload = Bytes::copy_from_slice(payload);
-            return Ok((vec![message(lent, payload)], Vec::new()));
+        if let Some(message) = handed.carried() {
+            return Ok((vec![message], Vec::new()));
         }
         let mut messages = Vec::with_capacity(handed.messages.len());
         let mut gone = Vec::new();
@@ -158,12 +165,21 @@ impl Client {
             let asked: Vec<_> = slice.iter().map(ask).collect();
             for (lent, answer) in slice.iter().zip(asked) {
                 match answer.await {
-                    Ok(Some(payload)) => messages.push(message(lent, payload)),
+                    Ok(Some(payload)) => messages.push(lent.with(payload)),
                     Ok(None) => gone.push(lent.id),
                     Err(fault) => return Err(NotRead::Fault(fault)),
                 }
             }
         }
         Ok((messages, gone))
+    }
+}
+
+impl Shard {
+    /// What consumers do not ack in time is to come back then.
+    fn look_when_lapsed(&self, lease: LeaseId) {
+        if is_reliable(lease) {
+            self.rounds.look_at(lease_ends(lease));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::reader::{Reader, expand_counts};
-use crate::mailbox::{LeaseId, TransactionId};
+use crate::mailbox::{LeaseId, Message, TransactionId};
 
 /// Messages that are handed out together, or looked at.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +29,26 @@ impl Lent {
     pub(super) fn seen(id: TransactionId) -> Self {
         Self { id, deliveries: 0 }
     }
+
+    pub(super) fn with(self, payload: Bytes) -> Message {
+        Message {
+            id: self.id,
+            payload,
+            deliveries: self.deliveries,
+        }
+    }
 }
 
 impl Handed {
+    /// The one message whose payload came with it.
+    pub(super) fn carried(&self) -> Option<Message> {
+        let (Some(payload), [lent]) = (&self.payload, &self.messages[..]) else {
+            return None;
+        };
+        // In a buffer of its own: this one is a part of whatever came with it.
+        Some(lent.with(Bytes::copy_from_slice(payload)))
+    }
+
     pub(super) fn ids(&self) -> Vec<TransactionId> {
         self.messages.iter().map(|it| it.id).collect()
     }

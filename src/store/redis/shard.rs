@@ -193,15 +193,18 @@ impl Shard {
     }
 
     /// Takes messages, or waits if it has a waiter's names. What the same waiter was handed in vain, under `earlier`
-    /// names of its worker, comes back first.
-    pub(super) async fn pop(
+    /// names of its worker, comes back first. What it gets is for `then`.
+    pub(super) fn pop(
         &self,
         key: &QueueKey,
         pop: &Pop,
         waiter: Option<Waiter<'_>>,
         earlier: &[Rc<str>],
-    ) -> Result<Popped, Fault> {
-        let answer = self.ask("pop", key, |arguments| {
+        then: impl FnOnce(Result<Popped, Fault>) + 'static,
+    ) {
+        let is_waiter = waiter.is_some();
+        let write = |arguments: &mut Arguments<'_>| {
+            arguments.text("pop");
             write_terms(pop, arguments);
             arguments.text(waiter.map_or("", |it| it.worker));
             match waiter {
@@ -209,35 +212,42 @@ impl Shard {
                 None => arguments.text(""),
             }
             arguments.text(&earlier.join(" "));
+        };
+        self.others.ask_then(&key.key, write, move |reply| {
+            let read = |reply: Bytes| {
+                match reply.first() {
+                    Some(b'M') => {
+                        let handed = Handed::read(&mut Reader::new(&reply.slice(1..)), None);
+                        handed.map(Popped::Messages)
+                    }
+                    Some(b'W') if is_waiter => Some(Popped::Waits),
+                    Some(b'N') => Some(Popped::Nothing),
+                    Some(b'A') => Some(Popped::Again),
+                    _ => None,
+                }
+                .ok_or(Fault::Nonsense)
+            };
+            then(reply.and_then(read));
         });
-        let reply = answer.await?;
-        match reply.first() {
-            Some(b'M') => {
-                let handed = Handed::read(&mut Reader::new(&reply.slice(1..)), None);
-                handed.map(Popped::Messages)
-            }
-            Some(b'W') if waiter.is_some() => Some(Popped::Waits),
-            Some(b'N') => Some(Popped::Nothing),
-            Some(b'A') => Some(Popped::Again),
-            _ => None,
-        }
-        .ok_or(Fault::Nonsense)
     }
 
-    /// Whether the waiter was still waiting.
-    pub(super) async fn cancel(
+    /// Ends a wait, and calls `then` when that is done.
+    pub(super) fn cancel(
         &self,
         key: &QueueKey,
         pop: &Pop,
         waiter: Waiter<'_>,
-    ) -> Result<bool, Fault> {
-        let answer = self.ask("cancel", key, |arguments| {
+        then: impl FnOnce(Result<(), Fault>) + 'static,
+    ) {
+        let write = |arguments: &mut Arguments<'_>| {
+            arguments.text("cancel");
             let kind = kind_letter(pop.kind);
             let (count, bytes, life) = terms(pop);
             let Waiter { worker, number } = waiter;
             arguments.text(&format!("{worker} {number} {count} {bytes} {life} {kind}"));
-        });
-        Ok(*answer.await? == *b"1")
+        };
+        let then = move |reply: Result<Bytes, Fault>| then(reply.map(drop));
+        self.others.ask_then(&key.key, write, then);
     }
 
     /// What becomes of each of the messages by this.

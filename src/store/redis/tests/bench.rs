@@ -216,7 +216,7 @@ impl Agents {
             _ => &ticket,
         };
         let client = &self.worker(chosen.number).client;
-        client.spawn(Rc::clone(client).run(ticket, op));
+        client.begin(ticket.number, op);
     }
 
     /// Tickets are numbered in the order of the operations.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{
     super::{
+        connection::question,
         handed::Handed,
         shard::{Popped, QueueKey, Waiter},
     },
@@ -24,7 +25,11 @@ fn ask(agents: &Agents, name: &str, number: u64, earlier: &[&str], kind: LeaseKi
     let client = Rc::clone(&agents.worker(0).client);
     let asking = async {
         let shard = client.shard_of(&key);
-        shard.pop(&key, &pop, Some(waiter), &earlier).await
+        let (question, answer) = question();
+        shard.pop(&key, &pop, Some(waiter), &earlier, |popped| {
+            question.answer(popped);
+        });
+        answer.await
     };
     agents.bench.run(asking).unwrap()
 }
