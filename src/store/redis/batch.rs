@@ -184,7 +184,7 @@ impl Batcher {
             let this = Rc::clone(self);
             runtime::spawn(async move {
                 this.is_scheduled.set(false);
-                this.run();
+                this.run().await;
             });
         }
     }
@@ -202,7 +202,7 @@ impl Batcher {
             runtime::spawn(async move {
                 this.timers.sleep(LATER).await;
                 this.is_scheduled_later.set(false);
-                this.run();
+                this.run().await;
             });
         }
         answer
@@ -246,20 +246,29 @@ impl Batcher {
         batch
     }
 
-    /// Begins as many calls as may be.
-    fn run(self: &Rc<Self>) {
-        while self.calls.get() < CALLS_MAX || !self.connection.is_up() {
-            let Some(batch) = self.waiting.borrow_mut().pop_front() else {
-                return;
-            };
-            self.calls.set(self.calls.get() + 1);
-            let this = Rc::clone(self);
-            runtime::spawn(async move {
-                this.call(batch).await;
-                this.calls.set(this.calls.get() - 1);
-                this.run();
-            });
+    /// Makes calls, with as many others at it as may be, until nothing is left.
+    async fn run(self: Rc<Self>) {
+        while let Some(batch) = self.next_batch() {
+            if self.may_call() && !self.waiting.borrow().is_empty() {
+                runtime::spawn(Rc::clone(&self).run());
+            }
+            self.call(batch).await;
+            self.calls.set(self.calls.get() - 1);
         }
+    }
+
+    /// The operations of a call that is to be made now.
+    fn next_batch(&self) -> Option<Batch> {
+        let batch = self
+            .may_call()
+            .then(|| self.waiting.borrow_mut().pop_front())??;
+        self.calls.set(self.calls.get() + 1);
+        Some(batch)
+    }
+
+    /// Without a connection none is on its way, and there is nothing to wait for.
+    fn may_call(&self) -> bool {
+        self.calls.get() < CALLS_MAX || !self.connection.is_up()
     }
 
     async fn call(&self, batch: Batch) {

@@ -104,7 +104,7 @@ impl Client {
             Op::Pop(pop) => self.pop(number, pop),
             Op::CancelPop { ticket, .. } => self.cancel(ticket.number),
             Op::Push(push) => self.answer(number, async move |this| {
-                this.push(*push).await.map(Reply::Pushed)
+                this.push(push).await.map(Reply::Pushed)
             }),
             Op::Settle {
                 queue,
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// Runs an operation as a task. It is made within the task: given as it is, it would be in there twice.
-    fn operate<F>(self: &Rc<Self>, operation: impl FnOnce(Rc<Self>) -> F + 'static)
+    pub(super) fn operate<F>(self: &Rc<Self>, operation: impl FnOnce(Rc<Self>) -> F + 'static)
     where
         F: Future<Output = ()> + 'static,
     {

@@ -55,9 +55,9 @@ impl NotPushed {
 
 impl Client {
     /// Pushes; gives the id of the transaction.
-    pub(super) async fn push(self: &Rc<Self>, mut push: Push) -> Result<TransactionId> {
+    pub(super) async fn push(self: &Rc<Self>, mut push: Box<Push>) -> Result<TransactionId> {
         if let Some(idempotency) = push.idempotency.take() {
-            return Box::pin(self.push_once(push, &idempotency)).await;
+            return Box::pin(self.push_once(*push, &idempotency)).await;
         }
         match self.try_push(&push, false).await {
             Ok(()) => Ok(push.id),
@@ -125,12 +125,13 @@ impl Client {
             }
             Ok(true) if together.is_some() => Ok(()),
             Ok(true) => {
-                let sent = self.send(letter, &queues).await;
+                // In a box, this and what is rare: most pushes go to one queue, and are to be small.
+                let sent = Box::pin(self.send(letter, &queues)).await;
                 sent.map_err(NotPushed::leaving(Left::Part))
             }
             // A repeat of a push that has been taken in, wholly or in part.
             Ok(false) => {
-                let finished = self.finish_push(push.id).await;
+                let finished = Box::pin(self.finish_push(push.id)).await;
                 finished.map_err(NotPushed::leaving(Left::Earlier))
             }
             Err(fault) if fault.is_harmless() => Err(NotPushed::leaving(Left::Nothing)(fault)),

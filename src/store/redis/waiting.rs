@@ -87,7 +87,7 @@ impl Client {
     /// Takes messages or waits.
     pub(super) fn pop(self: &Rc<Self>, number: u64, pop: Pop) {
         let queue = QueueKey::of(&pop.queue);
-        let waiting = Waiting {
+        let mut waiting = Box::new(Waiting {
             pop,
             // There are far fewer than that.
             server: u32::try_from(queue.server(self.shards.len())).unwrap_or_default(),
@@ -96,35 +96,38 @@ impl Client {
             is_cancelled: false,
             asked_as: None,
             earlier: Vec::new(),
-        };
-        let mut waiters = self.waiters.0.borrow_mut();
-        waiters.insert(number, Box::new(waiting));
-        drop(waiters);
-        self.try_pop(number, Some(UnderWay::of(self)));
+        });
+        self.ask_server(number, &mut waiting, &queue, Some(UnderWay::of(self)));
+        self.waiters.0.borrow_mut().insert(number, waiting);
     }
 
-    /// Asks the server. It is an operation under way until the answer has come, unless it has been one before.
+    /// Asks again for a pop.
     fn try_pop(self: &Rc<Self>, number: u64, under_way: Option<UnderWay>) {
-        let mut waiters = self.waiters.0.borrow_mut();
-        let Some(waiting) = waiters.get_mut(&number) else {
-            return;
-        };
-        let queue = QueueKey::of(&waiting.pop.queue);
-        let shard = self.shard_of(&queue);
+        if let Some(waiting) = self.waiters.0.borrow_mut().get_mut(&number) {
+            let queue = QueueKey::of(&waiting.pop.queue);
+            self.ask_server(number, waiting, &queue, under_way);
+        }
+    }
+
+    /// Asks the server, which answers later. It is an operation under way until then, unless it has been one before.
+    fn ask_server(
+        self: &Rc<Self>,
+        number: u64,
+        waiting: &mut Waiting,
+        queue: &QueueKey,
+        under_way: Option<UnderWay>,
+    ) {
+        let shard = self.shard_at(waiting.server);
         let worker = shard.worker();
         waiting.ask_as(&worker);
         let waiter = waiting.pop.wait.then_some(Waiter {
             worker: &worker,
             number,
         });
-        let this = Rc::clone(self);
-        shard.pop(
-            &queue,
-            &waiting.pop,
-            waiter,
-            &waiting.earlier,
-            move |popped| this.note_popped(number, popped, under_way),
-        );
+        let (pop, earlier, this) = (&waiting.pop, &waiting.earlier, Rc::clone(self));
+        shard.pop(queue, pop, waiter, earlier, move |popped| {
+            this.note_popped(number, popped, under_way);
+        });
     }
 
     /// What the server says to a pop.
@@ -191,8 +194,7 @@ impl Client {
             return self.reply(number, Reply::Messages(handout), contents);
         }
         drop(waiters);
-        let this = Rc::clone(self);
-        self.spawn(async move {
+        self.operate(async move |this| {
             if this.bring(number, &QueueKey::of(&name), handed).await {
                 this.waiters.0.borrow_mut().remove(&number);
             } else {
