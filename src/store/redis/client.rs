@@ -1,4 +1,4 @@
-//! A worker's side of the store: each operation is a task of the worker's thread.
+//! A worker's side of the store: each operation is a task of the worker's thread, but for pops.
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 

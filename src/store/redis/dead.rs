@@ -127,7 +127,7 @@ impl Client {
         let shard = self.shard_of(queue);
         let moved = shard.move_dead(queue, which, ids, count_max).await?;
         if which == Move::Purge {
-            let note = |&id| self.records_of(id).mark(id, &queue.tag, Mark::Purged);
+            let note = |&id| self.records_of(id).mark(id, queue.tag(), Mark::Purged);
             let notes: Vec<_> = moved.ids.iter().map(note).collect();
             for note in notes {
                 // Where it cannot be noted it is done all the same; it is shown as delivered.

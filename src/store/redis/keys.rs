@@ -35,22 +35,36 @@ const SLOTS: usize = 16_384;
 /// What would end a tag, or be taken for what separates the parts of a name, or for the end of a name in a list.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'{').add(b'}').add(b'/').add(b' ');
 
-/// A queue's name as a hash tag: realm, tenant and id so joined that no two names meet.
-pub(super) fn queue_tag(name: &QueueName) -> String {
-    tag(name.realm(), name.tenant(), name.id())
+/// What stands around a queue's tag in its first key.
+const QUEUE_KEY: (&str, &str) = ("pb:q:{", "}");
+
+/// A queue's first key.
+pub(super) fn queue_key(name: &QueueName) -> String {
+    let (before, behind) = QUEUE_KEY;
+    // Three for the realm and what separates the parts: mostly that is all.
+    let length = before.len() + 3 + name.id().len() + behind.len();
+    let mut key = String::with_capacity(length);
+    key.push_str(before);
+    push_tag(name.realm(), name.tenant(), name.id(), &mut key);
+    key.push_str(behind);
+    key
 }
 
-fn tag(realm: Realm, tenant: &Tenant, text: &str) -> String {
-    let realm = match realm {
+/// The hash tag in a queue's first key: realm, tenant and id so joined that no two names meet.
+pub(super) fn queue_tag(key: &str) -> &str {
+    let (before, behind) = QUEUE_KEY;
+    let rest = key.strip_prefix(before).unwrap_or_default();
+    rest.strip_suffix(behind).unwrap_or_default()
+}
+
+fn push_tag(realm: Realm, tenant: &Tenant, text: &str, to: &mut String) {
+    to.push(match realm {
         Realm::Plain => 'p',
         Realm::Secured => 's',
-    };
-    let mut tag = String::with_capacity(3 + text.len());
-    tag.push(realm);
-    push_tenant(tenant, &mut tag);
-    tag.push('/');
-    tag.extend(escaped(text));
-    tag
+    });
+    push_tenant(tenant, to);
+    to.push('/');
+    to.extend(escaped(text));
 }
 
 /// The queue of a tag.
@@ -69,11 +83,6 @@ pub(super) fn queue_of_tag(tag: &str) -> Option<QueueName> {
     Some(QueueName::new(realm, tenant, &unescaped(id)?))
 }
 
-/// A queue's first key.
-pub(super) fn queue_key(tag: &str) -> String {
-    ["pb:q:{", tag, "}"].concat()
-}
-
 /// The key of a record.
 pub(super) fn record_key(id: TransactionId) -> String {
     ["pb:t:{", id.write_to(&mut [0; 36]), "}"].concat()
@@ -88,7 +97,9 @@ pub(super) fn group_key(name: &GroupName) -> String {
 
 /// The key by which repeats of a push are known.
 pub(super) fn idempotency_key(key: &IdempotencyKey) -> String {
-    format!("pb:i:{{{}}}", tag(key.realm, &key.tenant, &key.text))
+    let mut tag = String::new();
+    push_tag(key.realm, &key.tenant, &key.text, &mut tag);
+    format!("pb:i:{{{tag}}}")
 }
 
 /// The channel of a worker.
@@ -112,12 +123,12 @@ pub(super) fn server_of_record(id: TransactionId, servers: usize) -> usize {
     server_of(&record_key(id), servers)
 }
 
-fn push_tenant(tenant: &Tenant, tag: &mut String) {
+fn push_tenant(tenant: &Tenant, to: &mut String) {
     match &tenant.0 {
-        None => tag.push('-'),
+        None => to.push('-'),
         Some(name) => {
-            tag.push('+');
-            tag.extend(escaped(name));
+            to.push('+');
+            to.extend(escaped(name));
         }
     }
 }
@@ -161,10 +172,11 @@ mod tests {
     #[test]
     fn no_two_queues_meet_and_each_is_read_back() {
         let names = names();
-        let tags: std::collections::HashSet<_> = names.iter().map(queue_tag).collect();
-        assert_eq!(tags.len(), names.len());
+        let keys: std::collections::HashSet<_> = names.iter().map(queue_key).collect();
+        assert_eq!(keys.len(), names.len());
         for name in &names {
-            assert_eq!(queue_of_tag(&queue_tag(name)).as_ref(), Some(name));
+            let tag = queue_tag(&queue_key(name)).to_owned();
+            assert_eq!(queue_of_tag(&tag).as_ref(), Some(name));
         }
         for tag in ["", "p", "p-", "x-/a", "px/a", "é", "p-/%ff"] {
             assert_eq!(queue_of_tag(tag), None, "{tag}");
@@ -174,8 +186,8 @@ mod tests {
     #[test]
     fn all_keys_of_a_queue_are_in_one_slot() {
         for name in names() {
-            let tag = queue_tag(&name);
-            let key = queue_key(&tag);
+            let key = queue_key(&name);
+            let tag = queue_tag(&key);
             assert!(tag.is_ascii() && !tag.contains(['{', '}', ' ']));
             let slot = redis_keyslot(tag.as_bytes());
             for part in ["", ":l", ":x", ":t", ":w"] {
@@ -190,7 +202,7 @@ mod tests {
             let mut counts = vec![0; servers];
             for number in 0..70_000_u32 {
                 let name = QueueName::new(Realm::Plain, Tenant(None), &number.to_string());
-                counts[server_of(&queue_key(&queue_tag(&name)), servers)] += 1;
+                counts[server_of(&queue_key(&name), servers)] += 1;
             }
             let fair = 70_000 / servers;
             let near = |&count: &usize| (fair * 9 / 10..=fair * 11 / 10).contains(&count);

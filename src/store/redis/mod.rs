@@ -2,8 +2,9 @@
 //!
 //! Queues are spread over the servers of `redis.queues`, transactions over those of `redis.transactions`. Each worker
 //! has one connection to a server for queues, which is its subscription as well, and one for transactions, whose
-//! answers are large; it does not matter how many pops wait. An operation is a task of the worker's thread; what the
-//! tasks of one turn ask of a server's queues goes there in one call of a script.
+//! answers are large; it does not matter how many pops wait. An operation is a task of the worker's thread, but for
+//! pops, of which there are the most: those are entries of a table. What is asked of a server's queues in one turn goes
+//! there in one call of a script.
 //!
 //! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
 //! `settle`, `dead`, `once`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,

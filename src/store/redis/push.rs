@@ -99,7 +99,7 @@ impl Client {
             priority: push.priority.letter(),
             expires_at,
             due: is_delayed.then_some(starts_at),
-            queues: &record::join_tags(queues.iter().map(|queue| &*queue.tag)),
+            queues: &record::join_tags(queues.iter().map(QueueKey::tag)),
             record: &push.record,
             further: &record::write_further(&push.record.fields),
         };

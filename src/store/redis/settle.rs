@@ -109,6 +109,6 @@ impl Client {
         queue: &QueueKey,
         mark: Mark,
     ) -> impl Future<Output = std::result::Result<bool, Fault>> + use<> {
-        self.records_of(id).mark(id, &queue.tag, mark)
+        self.records_of(id).mark(id, queue.tag(), mark)
     }
 }

@@ -51,18 +51,20 @@ pub(super) struct Shard {
 #[derive(Clone, Debug)]
 pub(super) struct QueueKey {
     pub(super) name: QueueName,
-    pub(super) tag: Rc<str>,
-    pub(super) key: Rc<str>,
+    pub(super) key: String,
 }
 
 impl QueueKey {
     pub(super) fn of(name: &QueueName) -> Self {
-        let tag = keys::queue_tag(name);
         Self {
             name: name.clone(),
-            key: keys::queue_key(&tag).into(),
-            tag: tag.into(),
+            key: keys::queue_key(name),
         }
+    }
+
+    /// What records and lists name it by.
+    pub(super) fn tag(&self) -> &str {
+        keys::queue_tag(&self.key)
     }
 
     /// Which of so many servers has it.

@@ -37,6 +37,8 @@ struct Waiting {
     /// Which of the servers has its queue.
     server: u32,
     stage: Stage,
+    /// How often it has been asked for: an answer to an earlier asking is none to the last.
+    askings: u8,
     /// Whether it has been among the waiters before, so that a connection that ends is no reason to refuse it.
     has_waited: bool,
     /// Nobody waits for messages any more.
@@ -92,6 +94,7 @@ impl Client {
             // There are far fewer than that.
             server: u32::try_from(queue.server(self.shards.len())).unwrap_or_default(),
             stage: Stage::Asked,
+            askings: 0,
             has_waited: false,
             is_cancelled: false,
             asked_as: None,
@@ -124,9 +127,11 @@ impl Client {
             worker: &worker,
             number,
         });
+        waiting.askings = waiting.askings.wrapping_add(1);
+        let asking = waiting.askings;
         let (pop, earlier, this) = (&waiting.pop, &waiting.earlier, Rc::clone(self));
         shard.pop(queue, pop, waiter, earlier, move |popped| {
-            this.note_popped(number, popped, under_way);
+            this.note_popped(number, asking, popped, under_way);
         });
     }
 
@@ -134,11 +139,14 @@ impl Client {
     fn note_popped(
         self: &Rc<Self>,
         number: u64,
+        asking: u8,
         popped: Result<Popped, Fault>,
         under_way: Option<UnderWay>,
     ) {
         match popped {
             Ok(Popped::Messages(handed)) => self.finish(number, handed),
+            // It was handed messages before this came, which are its answer or have been.
+            _ if !self.is_asked(number, asking) => {}
             Ok(Popped::Again) => self.try_pop(number, under_way),
             // The connection has become another one between the asking and the sending, and whoever waits by that
             // name is nobody, or had none and was not taken for one who waits.
@@ -149,6 +157,13 @@ impl Client {
             Ok(Popped::Nothing) => self.answer_with_nothing(number),
             Err(fault) => self.note_not_popped(number, fault, under_way),
         }
+    }
+
+    /// Whether it is the answer to this asking that a pop goes on with.
+    fn is_asked(&self, number: u64, asking: u8) -> bool {
+        let waiters = self.waiters.0.borrow();
+        let waiting = waiters.get(&number);
+        waiting.is_some_and(|it| it.stage == Stage::Asked && it.askings == asking)
     }
 
     /// Whether the name by which a pop was asked for is still its worker's, where that makes a difference.
