@@ -116,6 +116,16 @@ fn what_comes_back_for_a_wait_that_is_over_goes_to_others() {
 
 #[test]
 fn who_waits_by_a_name_that_is_gone_when_the_answer_comes_asks_again() {
+    waits_though_asked_as(FIRST);
+}
+
+#[test]
+fn who_was_asked_for_before_its_worker_had_a_name_waits() {
+    waits_though_asked_as("");
+}
+
+/// A pop waits though its worker has another name by the time of the answer.
+fn waits_though_asked_as(other: &str) {
     let mut agents = Agents::start(&Bench::new(Layout::One), 1, &LIMITS, Some(START));
     let client = Rc::clone(&agents.worker(0).client);
     let bench = Rc::clone(&agents.bench);
@@ -126,7 +136,7 @@ fn who_waits_by_a_name_that_is_gone_when_the_answer_comes_asks_again() {
     bench.run(async {
         let shard = client.shard_of(&QueueKey::of(&queue("a")));
         let name = shard.worker();
-        shard.set_worker(FIRST);
+        shard.set_worker(other);
         agents.submit(ticket, Op::Pop(two(LeaseKind::Delivery)));
         // Behind its task, which asks, and before there is an answer.
         monoio::spawn(async {}).await;
