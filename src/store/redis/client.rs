@@ -97,8 +97,8 @@ impl Client {
         });
     }
 
-    /// Begins an operation. Each kind is a task of its own size, so that what is asked for by thousands does not take the
-    /// room of what is rare; pops are no tasks at all.
+    /// Begins an operation. Each kind is a task of its own size, so that what is asked for by thousands does not take
+    /// the room of what is rare; pops are no tasks at all.
     pub(super) fn begin(self: &Rc<Self>, number: u64, op: Op) {
         match op {
             Op::Pop(pop) => self.pop(number, pop),

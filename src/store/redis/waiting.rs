@@ -27,8 +27,8 @@ const EARLIER_MAX: usize = 4;
 
 /// The pops of a worker that have no answer yet, by the numbers of their tickets.
 ///
-/// Most of them wait, and an entry here is all that a waiting one has: no task waits with it. In boxes, so that room for
-/// more costs little.
+/// Most of them wait, and an entry here is all that a waiting one has: no task waits with it. In boxes, so that room
+/// for more costs little.
 #[derive(Default)]
 pub(super) struct Waiters(RefCell<HashMap<u64, Box<Waiting>>>);
 
@@ -290,8 +290,8 @@ impl Client {
         });
     }
 
-    /// A wait that was asked to end under that name of its worker has ended. Whether it was still there or not: what was
-    /// handed over has come before this answer.
+    /// A wait that was asked to end under that name of its worker has ended. Whether it was still there or not: what
+    /// was handed over has come before this answer.
     fn note_cancelled(
         self: &Rc<Self>,
         number: u64,
