@@ -129,8 +129,8 @@ fn json(links: &Links, dead: &DeadLetters) -> Vec<u8> {
         .number("size", dead.size)
         .list("dead", &dead.letters, |letter: &DeadLetter, out| {
             Object::begin(out)
-                .plain_string("id", letter.id)
-                .plain_string("priority", letter.priority.letter())
+                .id("id", letter.id)
+                .word("priority", letter.priority.letter())
                 .number("deliveries", letter.deliveries)
                 .string("href", &links.transaction(letter.id))
                 .end();

@@ -1,8 +1,9 @@
 //! JSON written piece by piece, in order and without a tree.
 
-use std::fmt::{Display, Write as _};
-
-use crate::http::{write_decimal, write_json_string};
+use crate::{
+    http::{write_decimal, write_json_string},
+    mailbox::TransactionId,
+};
 
 /// An object under way.
 pub(super) struct Object<'a> {
@@ -45,14 +46,34 @@ impl<'a> Object<'a> {
     }
 
     /// A field with a string of characters that need no escape.
-    pub(super) fn plain_string(&mut self, name: &str, value: impl Display) -> &mut Self {
-        write_plain_string(value, self.field(name));
+    pub(super) fn word(&mut self, name: &str, word: &str) -> &mut Self {
+        write_word(word, self.field(name));
+        self
+    }
+
+    /// A field with the id of a transaction.
+    pub(super) fn id(&mut self, name: &str, id: TransactionId) -> &mut Self {
+        self.word(name, id.write_to(&mut [0; 36]))
+    }
+
+    /// A field with the text of a payload.
+    pub(super) fn payload(&mut self, name: &str, payload: &[u8]) -> &mut Self {
+        write_payload(payload, self.field(name));
         self
     }
 
     /// A field with a whole number.
     pub(super) fn number(&mut self, name: &str, value: impl Number) -> &mut Self {
         write_number(value, self.field(name));
+        self
+    }
+
+    /// A field with a whole number that is a string, as old clients know it.
+    pub(super) fn quoted_number(&mut self, name: &str, value: impl Number) -> &mut Self {
+        let out = self.field(name);
+        out.push(b'"');
+        write_number(value, out);
+        out.push(b'"');
         self
     }
 
@@ -97,10 +118,19 @@ pub(super) fn write_list<T>(
 }
 
 /// Writes a string of characters that need no escape.
-pub(super) fn write_plain_string(value: impl Display, out: &mut Vec<u8>) {
+pub(super) fn write_word(word: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    write_display(value, out);
+    out.extend_from_slice(word.as_bytes());
     out.push(b'"');
+}
+
+/// Writes the text of a payload. What is not UTF-8 in it, which no client can have sent, becomes U+FFFD.
+pub(super) fn write_payload(payload: &[u8], out: &mut Vec<u8>) {
+    // Checked whole first: looking for what to repair takes several times as long.
+    match std::str::from_utf8(payload) {
+        Ok(text) => write_json_string(text, out),
+        Err(_) => write_json_string(&String::from_utf8_lossy(payload), out),
+    }
 }
 
 /// Writes a whole number.
@@ -131,18 +161,6 @@ impl Number for usize {
     }
 }
 
-fn write_display(value: impl Display, out: &mut Vec<u8>) {
-    struct Appender<'a>(&'a mut Vec<u8>);
-    impl std::fmt::Write for Appender<'_> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    }
-    // Appending cannot fail.
-    let _ = write!(Appender(out), "{value}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,13 +172,16 @@ mod tests {
         object
             .string("s\"", "a\nb")
             .number("n", 5_usize)
-            .plain_string("p", 7);
-        object.list("l", [1, 2], write_plain_string);
-        object.list("e", [0; 0], write_plain_string);
+            .quoted_number("p", 7_usize)
+            .payload("t", "a\u{e9}\"".as_bytes())
+            .payload("u", b"a\xff");
+        object.list("l", ["1", "2"], write_word);
+        object.list("e", [""; 0], write_word);
         object.end();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            r#"{"ok":true,"s\"":"a\nb","n":5,"p":"7","l":["1","2"],"e":[]}"#
+            "{\"ok\":true,\"s\\\"\":\"a\\nb\",\"n\":5,\"p\":\"7\",\"t\":\"a\u{e9}\\\"\",\
+             \"u\":\"a\u{fffd}\",\"l\":[\"1\",\"2\"],\"e\":[]}"
         );
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{
     Action, Answer, Asked,
     answer::Kind,
-    json::{Object, write_number, write_plain_string},
+    json::{Object, write_number, write_payload, write_word},
 };
 use crate::{
-    http::{Response, Status, write_json_string},
+    http::{Response, Status},
     mailbox::{Handout, LeaseKind, Message, Op, Pop, Reply},
 };
 
@@ -88,10 +88,10 @@ pub(super) fn write_messages(kind: LeaseKind, messages: &[Message], out: &mut Ve
     let mut object = Object::begin_ok(out);
     object
         .list("data", messages, |message, out| {
-            write_json_string(&String::from_utf8_lossy(&message.payload), out);
+            write_payload(&message.payload, out);
         })
         .list("transactions", messages, |message, out| {
-            write_plain_string(message.id.write_to(&mut [0; 36]), out);
+            write_word(message.id.write_to(&mut [0; 36]), out);
         });
     if kind == LeaseKind::Reliable {
         object.list("deliveries", messages, |message, out| {

@@ -49,7 +49,7 @@ impl QueueAnswer {
 fn json(links: &Links, info: &QueueInfo) -> Vec<u8> {
     let listed = |id: &TransactionId, out: &mut Vec<u8>| {
         Object::begin(out)
-            .plain_string("id", id)
+            .id("id", *id)
             .string("href", &links.transaction(*id))
             .end();
     };
@@ -57,7 +57,7 @@ fn json(links: &Links, info: &QueueInfo) -> Vec<u8> {
     let mut object = Object::begin_ok(&mut body);
     object.string("host", links.host());
     if let Some(second) = info.last_pop {
-        object.plain_string("lastPop", second);
+        object.quoted_number("lastPop", second);
     }
     object
         .boolean("blocked", info.blocked)

@@ -4,7 +4,7 @@ use super::{
     Action, Answer, Asked,
     answer::Kind,
     bad_request,
-    json::{Object, write_plain_string},
+    json::{Object, write_word},
     links::Links,
 };
 use crate::{
@@ -70,7 +70,7 @@ pub(super) fn response(filter: StateFilter, states: &[(QueueName, State)]) -> Re
     let mut body = Vec::new();
     let mut object = Object::begin_ok(&mut body);
     write(filter, states, object.field("data"), |_, state, out| {
-        write_plain_string(state.word(), out);
+        write_word(state.word(), out);
     });
     object.end();
     Response::json(Status::OK, body)
@@ -85,7 +85,7 @@ pub(super) fn write_linked(
 ) {
     write(filter, states, out, |queue, state, out| {
         Object::begin(out)
-            .plain_string("state", state.word())
+            .word("state", state.word())
             .string("href", &links.queue(queue))
             .end();
     });

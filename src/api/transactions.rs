@@ -140,8 +140,8 @@ fn json(view: &TransactionView, queues: Option<&(StateFilter, Links)>) -> Vec<u8
     let mut body = Vec::with_capacity(record.payload.len() + 128);
     let mut object = Object::begin(&mut body);
     object
-        .string("payload", &String::from_utf8_lossy(&record.payload))
-        .string("priority", view.priority.letter());
+        .payload("payload", &record.payload)
+        .word("priority", view.priority.letter());
     let callback = record
         .callback
         .as_deref()
@@ -149,7 +149,7 @@ fn json(view: &TransactionView, queues: Option<&(StateFilter, Links)>) -> Vec<u8
     if let Some(callback) = callback {
         object.string("callback", callback);
     }
-    object.plain_string("expirationDate", view.expires_at);
+    object.quoted_number("expirationDate", view.expires_at);
     for (name, value) in &record.fields {
         // What is shown in the same place cannot be shown twice.
         let is_taken = match &**name {

@@ -119,8 +119,8 @@ impl Response {
             write_header(name, value, out);
         }
         match (frame.keep_alive, frame.version) {
-            (false, _) => write_header("Connection", "close", out),
-            (true, Version::Http10) => write_header("Connection", "keep-alive", out),
+            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+            (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             (true, Version::Http11) => {}
         }
         out.extend_from_slice(b"\r\n");
@@ -152,17 +152,23 @@ pub(super) fn write_head_start(
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    write_decimal(status.code().into(), out);
-    out.push(b' ');
-    out.extend_from_slice(status.reason().as_bytes());
+    if status == Status::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nDate: ");
+    } else {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        write_decimal(status.code().into(), out);
+        out.push(b' ');
+        out.extend_from_slice(status.reason().as_bytes());
+        out.extend_from_slice(b"\r\nDate: ");
+    }
+    out.extend_from_slice(frame.date.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Type: ");
+    out.extend_from_slice(content_type.as_str().as_bytes());
     out.extend_from_slice(b"\r\n");
-    write_header("Date", frame.date, out);
-    write_header("Content-Type", content_type.as_str(), out);
 }
 
-/// One header line.
-pub(super) fn write_header(name: &'static str, value: &str, out: &mut Vec<u8>) {
+/// One header line, with a value that may be anything.
+fn write_header(name: &'static str, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     let start = out.len();

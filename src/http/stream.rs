@@ -1,7 +1,7 @@
 //! An answer that is sent bit by bit.
 
 use super::request::Version;
-use super::response::{ContentType, Frame, write_head_start, write_header, write_infallibly};
+use super::response::{ContentType, Frame, write_head_start, write_infallibly};
 use super::status::Status;
 
 /// Tells a client that asked first to send its body. Only HTTP/1.1 knows it.
@@ -12,10 +12,10 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub fn encode_stream_head(frame: &Frame<'_>, content_type: ContentType, out: &mut Vec<u8>) {
     write_head_start(Status::OK, content_type, frame, out);
     if frame.version == Version::Http11 {
-        write_header("Transfer-Encoding", "chunked", out);
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     if !frame.keep_alive || frame.version == Version::Http10 {
-        write_header("Connection", "close", out);
+        out.extend_from_slice(b"Connection: close\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }
