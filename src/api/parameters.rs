@@ -7,7 +7,7 @@ use super::{
     number::{parse_float, parse_integer},
 };
 use crate::{
-    http::{Request, Response, Target, form_pairs},
+    http::{Request, Response, Target, form_value},
     mailbox::validation::{Fields, Json},
 };
 
@@ -55,7 +55,7 @@ impl<'a> Parameters<'a> {
         if let Some(value) = self.fields.given(name) {
             return Some(json_text(value));
         }
-        form_value(self.form, name).or_else(|| self.target.query(name))
+        value_in(self.form, name).or_else(|| self.target.query(name))
     }
 
     /// How many of something, between one and `count_max`.
@@ -115,7 +115,7 @@ fn json_text(value: Json<'_>) -> Cow<'_, str> {
     }
 }
 
-fn form_value<'a>(form: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
+fn value_in<'a>(form: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
     let form = std::str::from_utf8(form).ok()?;
-    form_pairs(form.trim()).find_map(|(key, value)| (key == name).then_some(value))
+    form_value(form.trim(), name)
 }

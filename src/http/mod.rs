@@ -35,4 +35,4 @@ pub use request::{Method, Request, Version};
 pub use response::{ContentType, Frame, Response};
 pub use status::Status;
 pub use stream::{CONTINUE, encode_chunk, encode_last_chunk, encode_stream_head};
-pub use target::{Target, UndecodablePath, form_pairs};
+pub use target::{Target, UndecodablePath, form_value};

@@ -103,10 +103,13 @@ impl Request {
             line
         });
         lines.skip(1).filter_map(move |line| {
-            let (found, after) = line.split_at_checked(name.len())?;
-            let value = after.strip_prefix(b":")?;
+            // Few names are as long, so few have to be compared.
+            if line.get(name.len()) != Some(&b':') {
+                return None;
+            }
+            let (found, value) = line.split_at_checked(name.len())?;
             let is_found = found.eq_ignore_ascii_case(name.as_bytes());
-            is_found.then(|| value.trim_ascii())
+            is_found.then(|| value.get(1..).unwrap_or_default().trim_ascii())
         })
     }
 }

@@ -42,15 +42,9 @@ impl Target {
         path.split('/').map(decode_segment).collect()
     }
 
-    /// The first value of that name in the query; empty for a name without `=`.
+    /// The first value of that name in the query, as [`form_value`] finds it.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.query_pairs()
-            .find_map(|(key, value)| (key == name).then_some(value))
-    }
-
-    /// The query's names and values, as [`form_pairs`] reads them.
-    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        form_pairs(self.split().1.unwrap_or_default())
+        form_value(self.split().1?, name)
     }
 
     /// `text` is what [`split_target`] gave, cut from the head's bytes.
@@ -61,19 +55,21 @@ impl Target {
     fn split(&self) -> (&str, Option<&str>) {
         // It was a `str` in the head, and unsafe code is not allowed here: look again rather than trust.
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
-        match text.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
+        let question_mark = memchr::memchr(b'?', text.as_bytes());
+        match question_mark.and_then(|at| text.split_at_checked(at)) {
+            Some((path, query)) => (path, query.get(1..)),
             None => (text, None),
         }
     }
 }
 
-/// The names and values of a form or a query, `a=1&b=2`: `+` is a space, and what is not UTF-8 becomes U+FFFD.
-pub fn form_pairs(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    let pairs = form.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
+/// The first value of that name in a form or a query, `a=1&b=2`; empty for a name without `=`. `+` is a space, and what
+/// is not UTF-8 becomes U+FFFD.
+pub fn form_value<'a>(form: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = form.split('&').filter(|pair| !pair.is_empty());
+    pairs.find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode_form(key), decode_form(value))
+        (decode_form(key) == name).then(|| decode_form(value))
     })
 }
 
@@ -126,6 +122,9 @@ fn decode_segment(raw: &str) -> Result<Cow<'_, str>, UndecodablePath> {
 }
 
 fn decode_form(raw: &str) -> Cow<'_, str> {
+    if memchr::memchr2(b'%', b'+', raw.as_bytes()).is_none() {
+        return Cow::Borrowed(raw);
+    }
     if !raw.contains('+') {
         return percent_decode_str(raw).decode_utf8_lossy();
     }
@@ -186,7 +185,7 @@ mod tests {
         assert_eq!(target.query("x").unwrap(), "=\u{fffd}");
         assert_eq!(target.query("u").unwrap(), "?");
         assert_eq!(target.query("none"), None);
-        assert_eq!(target.query_pairs().count(), 6);
+        assert_eq!(target.query(""), None);
     }
 
     #[test]

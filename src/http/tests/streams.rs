@@ -111,7 +111,7 @@ fn assert_same_however_cut(random: &mut Random, text: &[u8]) {
     for request in &whole.requests {
         let segments = request.target.segments();
         assert!(segments.is_err() || segments.unwrap().len() <= LIMITS.head_bytes_max);
-        request.target.query_pairs().for_each(drop);
+        let _ = request.target.query("a");
         assert!(
             request
                 .host()

@@ -1,5 +1,7 @@
 //! Whom a transaction is for: queues, and groups of queues.
 
+use std::borrow::Cow;
+
 use super::{Fault, Fields, Json, List, Origin, Terms};
 use crate::mailbox::{GroupName, QueueName};
 
@@ -10,8 +12,11 @@ pub(super) fn addressees(
     terms: &Terms,
     faults: &mut Vec<Fault>,
 ) -> (Vec<QueueName>, Vec<GroupName>) {
-    let queue = |element| {
-        let id = Fields::of(element)?.find("id")?.string()?;
+    let queue = |element: Json<'_>| {
+        let id = match sole_id(element) {
+            Some(id) => Cow::Borrowed(id),
+            None => Fields::of(element)?.find("id")?.string()?,
+        };
         is_id(&id, terms).then(|| QueueName::new(origin.realm, origin.tenant.clone(), &id))
     };
     let group = |element: Json<'_>| {
@@ -56,7 +61,57 @@ fn read<'a, T>(
     (list.elements, list.is_too_long)
 }
 
+/// The id of a queue as nearly all clients give it, alone and without escapes: a push to many queues is made of these.
+fn sole_id(element: Json<'_>) -> Option<&str> {
+    let field = element.source().strip_prefix('{')?.strip_suffix('}')?;
+    let after_name = field.trim_ascii().strip_prefix("\"id\"")?;
+    let value = after_name.trim_ascii_start().strip_prefix(':')?;
+    let id = value
+        .trim_ascii_start()
+        .strip_prefix('"')?
+        .strip_suffix('"')?;
+    // With a quote or an escape within, it is not the one string that it looks like.
+    memchr::memchr2(b'"', b'\\', id.as_bytes())
+        .is_none()
+        .then_some(id)
+}
+
 fn is_id(text: &str, terms: &Terms) -> bool {
     // A queue without a name could never be asked for.
     !text.is_empty() && text.len() <= terms.id_max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_an_id_leads_to_the_same() {
+        for (source, is_short) in [
+            (r#"{"id":"a"}"#, true),
+            ("{ \"id\"\t:\r\n \"a\" }", true),
+            (r#"{"id":""}"#, true),
+            (r#"{"id":"a","x":1}"#, false),
+            (r#"{"id":"a","id":"b"}"#, false),
+            (r#"{"id":"b","x":"a"}"#, false),
+            (r#"{"x":"a","id":"b"}"#, false),
+            (r#"{"id":"a\"b"}"#, false),
+            (r#"{"id":"\u0061"}"#, false),
+            (r#"{"\u0069d":"a"}"#, false),
+            (r#"{"id":5}"#, false),
+            (r#"{"id":["a"]}"#, false),
+            (r#"{"ids":"a"}"#, false),
+            (r#"["id"]"#, false),
+            (r#""{\"id\":\"a\"}""#, false),
+            ("{}", false),
+        ] {
+            let element: Json<'_> = serde_json::from_str(source).unwrap();
+            let short = sole_id(element);
+            assert_eq!(short.is_some(), is_short, "{source}");
+            if short.is_some() {
+                let long = Fields::of(element).and_then(|fields| fields.find("id")?.string());
+                assert_eq!(short, long.as_deref(), "{source}");
+            }
+        }
+    }
 }

@@ -24,8 +24,9 @@ pub(super) fn compact(text: &str) -> Cow<'_, str> {
 
 /// Whether the lists and objects of valid JSON are nested deeper than anybody needs.
 pub(super) fn is_too_deep(text: &str) -> bool {
-    // Spares the one value that is often long, a payload that is a string.
-    if !text.starts_with(['[', '{']) {
+    // Spares the one value that is often long, a payload that is a string, and what is too short: each list takes two
+    // brackets.
+    if !text.starts_with(['[', '{']) || text.len() <= 2 * DEPTH_MAX {
         return false;
     }
     let mut within = WithinString::default();
@@ -95,8 +96,10 @@ mod tests {
     fn depth_counts_nesting_outside_strings() {
         assert!(!is_too_deep(&format!("\"{}\"", "[".repeat(1000))));
         assert!(!is_too_deep(&format!("[{}]", "[],".repeat(1000))));
-        assert!(!is_too_deep(&"[".repeat(128)));
-        assert!(is_too_deep(&"[".repeat(129)));
-        assert!(is_too_deep(&"{\"a\":[".repeat(70)));
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(!is_too_deep(&nested(128)));
+        assert!(is_too_deep(&nested(129)));
+        assert!(!is_too_deep(&("{\"a\":[".repeat(64) + &"]}".repeat(64))));
+        assert!(is_too_deep(&("{\"a\":[".repeat(65) + &"]}".repeat(65))));
     }
 }

@@ -12,6 +12,9 @@ use super::{Json, compact::is_too_deep};
 /// Most fields of one object: far more than any client has use for, few enough to be no burden.
 const FIELDS_MAX: usize = 10_000;
 
+/// As many fields have most objects, without asking for memory twice.
+const FIELDS_USUAL: usize = 8;
+
 /// The fields of a JSON object. Where a name comes twice, the last one counts.
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
@@ -90,7 +93,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(FIELDS_USUAL);
         while let Some((Name(name), value)) = map.next_entry::<Name<'de>, Json<'de>>()? {
             if list.len() == FIELDS_MAX {
                 return Err(A::Error::custom(format_args!(
