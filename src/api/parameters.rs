@@ -7,7 +7,7 @@ use super::{
     number::{parse_float, parse_integer},
 };
 use crate::{
-    http::{Request, Response, Target, form_value},
+    http::{Request, Response, form_value},
     mailbox::validation::{Fields, Json},
 };
 
@@ -16,7 +16,7 @@ pub(super) struct Parameters<'a> {
     fields: Fields<'a>,
     /// A body as HTML forms and old clients send it: `a=1&b=2`.
     form: &'a [u8],
-    target: &'a Target,
+    query: &'a str,
 }
 
 /// The shortest time for which messages can be lent: none at all would return them before they were sent.
@@ -41,7 +41,7 @@ impl<'a> Parameters<'a> {
         Ok(Self {
             fields,
             form,
-            target: &request.target,
+            query: request.target.raw_query(),
         })
     }
 
@@ -55,7 +55,7 @@ impl<'a> Parameters<'a> {
         if let Some(value) = self.fields.given(name) {
             return Some(json_text(value));
         }
-        value_in(self.form, name).or_else(|| self.target.query(name))
+        value_in(self.form, name).or_else(|| form_value(self.query, name))
     }
 
     /// How many of something, between one and `count_max`.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::error::RequestError;
 use super::framing::{Framing, FramingHeaders};
 use super::host::is_host;
-use super::request::{Method, Request, Version};
+use super::request::{Method, NameMarks, Piece, Request, Version};
 use super::target::{Target, split_target};
 
 /// A head that was understood.
@@ -82,7 +82,9 @@ pub(super) fn parse_head(head: &Bytes) -> Result<Head, RequestError> {
             version,
             // `slice_ref` panics for what is not a piece of `head`; httparse copies nothing, so these are.
             target: Target::new(head.slice_ref(target.as_bytes())),
-            host: head.slice_ref(host),
+            host: Piece::of(head, host),
+            content_type: Piece::of(head, fields.content_type.unwrap_or_default()),
+            names: fields.names,
             keep_alive: fields.keep_alive(version),
             body: Bytes::new(),
             head: head.clone(),
@@ -103,6 +105,8 @@ pub(super) fn check_trailers(trailers: &[u8]) -> Result<(), RequestError> {
 #[derive(Default)]
 struct Fields<'a> {
     host: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    names: NameMarks,
     framing: FramingHeaders<'a>,
     close: bool,
     keep_alive: bool,
@@ -122,10 +126,15 @@ impl<'a> Fields<'a> {
     fn gather(headers: &[httparse::Header<'a>]) -> Result<Self, RequestError> {
         let mut fields = Self::default();
         for header in headers {
+            fields.names.note(header.name);
             let (is, value) = (|name| header.name.eq_ignore_ascii_case(name), header.value);
             if is("host") {
                 if fields.host.replace(value).is_some() {
                     return Err(RequestError::HostRepeated);
+                }
+            } else if is("content-type") {
+                if fields.content_type.is_none() && std::str::from_utf8(value).is_ok() {
+                    fields.content_type = Some(value.trim_ascii());
                 }
             } else if is("content-length") {
                 fields.framing.content_length(value)?;

@@ -52,21 +52,72 @@ pub struct Request {
     pub body: Bytes,
     /// The whole head, checked: the request line, header lines, and the blank line, each ended by CRLF.
     pub(super) head: Bytes,
-    /// A piece of the head, checked to be a host; empty if none was named.
-    pub(super) host: Bytes,
+    /// Checked to be a host; empty if none was named.
+    pub(super) host: Piece,
+    /// What the client calls the body, which every push is asked for; empty if it does not say.
+    pub(super) content_type: Piece,
+    /// What names of headers the head may have.
+    pub(super) names: NameMarks,
+}
+
+/// Where in a head something is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Piece {
+    start: u32,
+    end: u32,
+}
+
+impl Piece {
+    /// Where in `head` its own `piece` is. No piece of it is an empty one.
+    pub(super) fn of(head: &[u8], piece: &[u8]) -> Self {
+        let start = piece.as_ptr().addr().checked_sub(head.as_ptr().addr());
+        let bounds = start.and_then(|start| {
+            let end = start + piece.len();
+            Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
+        });
+        bounds.map_or_else(Self::default, |(start, end)| Self { start, end })
+    }
+
+    fn within(self, head: &[u8]) -> &[u8] {
+        let bounds = self.start as usize..self.end as usize;
+        head.get(bounds).unwrap_or_default()
+    }
+}
+
+/// Marks of the names of a head's headers. Most that are looked for are not there, and so need no look at the head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NameMarks(u64);
+
+impl NameMarks {
+    /// Marks a name, in any case.
+    pub(super) fn note(&mut self, name: &str) {
+        self.0 |= Self::mark(name);
+    }
+
+    /// Whether the name may have been marked. Several share a mark.
+    fn may_have(self, name: &str) -> bool {
+        self.0 & Self::mark(name) != 0
+    }
+
+    /// Of the length and the first letter.
+    fn mark(name: &str) -> u64 {
+        let first = name.bytes().next().unwrap_or_default().to_ascii_lowercase();
+        1 << ((name.len() * 5 + usize::from(first)) % 64)
+    }
 }
 
 impl Request {
     /// The host and port by which the client knows this server: of the target if it names one, else of `Host`. Made
     /// only of characters that a host and port may have. `None` if it is empty, or missing on HTTP/1.0.
     pub fn host(&self) -> Option<&str> {
-        let host = std::str::from_utf8(&self.host).ok()?;
+        let host = std::str::from_utf8(self.host.within(&self.head)).ok()?;
         (!host.is_empty()).then_some(host)
     }
 
-    /// `Content-Type`
+    /// `Content-Type`, the first that is UTF-8; `None` if it is empty.
     pub fn content_type(&self) -> Option<&str> {
-        self.header("content-type")
+        let content_type = std::str::from_utf8(self.content_type.within(&self.head)).ok()?;
+        (!content_type.is_empty()).then_some(content_type)
     }
 
     /// `Accept`; its first line, if there are more.
@@ -95,10 +146,15 @@ impl Request {
 
     /// All headers of that name, those that are not UTF-8 too: for one that must not be overlooked.
     pub fn raw_headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let ends = memchr::memchr_iter(b'\n', &self.head);
+        let head = if self.names.may_have(name) {
+            &self.head[..]
+        } else {
+            b""
+        };
+        let ends = memchr::memchr_iter(b'\n', head);
         let mut start = 0;
         let lines = ends.map(move |end| {
-            let line = self.head.get(start..end).unwrap_or_default();
+            let line = head.get(start..end).unwrap_or_default();
             start = end + 1;
             line
         });

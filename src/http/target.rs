@@ -15,6 +15,9 @@ pub struct Target {
     text: Bytes,
 }
 
+/// As many pieces have most paths, and few have more.
+const SEGMENTS_USUAL: usize = 4;
+
 /// A path with a `%` that two hexadecimal digits do not follow, or that does not decode to UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("undecodable path")]
@@ -39,12 +42,24 @@ impl Target {
             return Ok(Vec::new());
         }
         let path = path.strip_suffix('/').unwrap_or(path);
-        path.split('/').map(decode_segment).collect()
+        let mut segments = Vec::with_capacity(SEGMENTS_USUAL);
+        let mut rest = path;
+        while let Some((segment, after)) = cut(rest, b'/') {
+            segments.push(decode_segment(segment)?);
+            rest = after;
+        }
+        segments.push(decode_segment(rest)?);
+        Ok(segments)
+    }
+
+    /// The query, raw; empty if there is none.
+    pub fn raw_query(&self) -> &str {
+        self.split().1.unwrap_or_default()
     }
 
     /// The first value of that name in the query, as [`form_value`] finds it.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        form_value(self.split().1?, name)
+        form_value(self.raw_query(), name)
     }
 
     /// `text` is what [`split_target`] gave, cut from the head's bytes.
@@ -55,9 +70,8 @@ impl Target {
     fn split(&self) -> (&str, Option<&str>) {
         // It was a `str` in the head, and unsafe code is not allowed here: look again rather than trust.
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
-        let question_mark = memchr::memchr(b'?', text.as_bytes());
-        match question_mark.and_then(|at| text.split_at_checked(at)) {
-            Some((path, query)) => (path, query.get(1..)),
+        match cut(text, b'?') {
+            Some((path, query)) => (path, Some(query)),
             None => (text, None),
         }
     }
@@ -66,11 +80,23 @@ impl Target {
 /// The first value of that name in a form or a query, `a=1&b=2`; empty for a name without `=`. `+` is a space, and what
 /// is not UTF-8 becomes U+FFFD.
 pub fn form_value<'a>(form: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let mut pairs = form.split('&').filter(|pair| !pair.is_empty());
-    pairs.find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode_form(key) == name).then(|| decode_form(value))
-    })
+    let mut rest = form;
+    while !rest.is_empty() {
+        let (pair, after) = cut(rest, b'&').unwrap_or((rest, ""));
+        let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+        if !pair.is_empty() && decode_form(key) == name {
+            return Some(decode_form(value));
+        }
+        rest = after;
+    }
+    None
+}
+
+/// What is before the first of these ASCII characters, and what is behind it. Targets are short: byte by byte takes
+/// less than getting ready to look at many at once.
+fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 impl fmt::Debug for Target {
@@ -103,7 +129,7 @@ pub(super) fn split_target(raw: &str) -> Result<(Option<&str>, &str), RequestErr
 }
 
 fn decode_segment(raw: &str) -> Result<Cow<'_, str>, UndecodablePath> {
-    if memchr::memchr(b'%', raw.as_bytes()).is_none() {
+    if !raw.bytes().any(|byte| byte == b'%') {
         return Ok(Cow::Borrowed(raw));
     }
     // percent_decode_str lets a `%` without two digits through as it is; `decodeURIComponent` and we do not.
@@ -122,7 +148,7 @@ fn decode_segment(raw: &str) -> Result<Cow<'_, str>, UndecodablePath> {
 }
 
 fn decode_form(raw: &str) -> Cow<'_, str> {
-    if memchr::memchr2(b'%', b'+', raw.as_bytes()).is_none() {
+    if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(raw);
     }
     if !raw.contains('+') {
