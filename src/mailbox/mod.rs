@@ -51,6 +51,7 @@
 //!     expiration: Expiration::After(Duration::from_secs(60)),
 //!     delay: Duration::ZERO,
 //!     idempotency: None,
+//!     may_repeat: false,
 //! };
 //! let pushing = Ticket { worker: 1, number: 1 };
 //! engine.apply(now, pushing, Op::Push(Box::new(push)), &mut output);

@@ -165,6 +165,8 @@ pub struct Push {
     pub delay: Duration,
     /// By what a repeat of it is known, if its producer says.
     pub idempotency: Option<Box<Idempotency>>,
+    /// Whether the same may be pushed again under its id, as by whoever brings things over from elsewhere.
+    pub may_repeat: bool,
 }
 
 /// What may change of a transaction after its push; `None` leaves a thing as it is.

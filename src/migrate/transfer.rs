@@ -134,6 +134,7 @@ impl Transfer<'_, '_> {
                 expiration: Expiration::At(content.expires_at),
                 delay: Duration::ZERO,
                 idempotency: None,
+                may_repeat: true,
             });
             if bytes > BATCH_BYTES_MAX {
                 push(writer, report, &pushes)?;

@@ -214,6 +214,7 @@ mod tests {
             expiration: Expiration::At(u32::MAX),
             delay: Duration::ZERO,
             idempotency: None,
+            may_repeat: false,
         }
     }
 

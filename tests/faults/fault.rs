@@ -220,7 +220,7 @@ struct ScriptsForgotten;
 
 impl Fault for ScriptsForgotten {
     fn name(&self) -> &'static str {
-        "SCRIPT FLUSH"
+        "FUNCTION FLUSH"
     }
 
     fn lasts_ms(&self) -> Range<usize> {
@@ -228,7 +228,7 @@ impl Fault for ScriptsForgotten {
     }
 
     fn strike(&self, site: &Site, random: &mut Random) -> Heal {
-        attempt(site, random, &["SCRIPT", "FLUSH"])
+        attempt(site, random, &["FUNCTION", "FLUSH"])
     }
 }
 

@@ -248,7 +248,7 @@ fn flushed_scripts_are_not_missed() {
     let (mut client, mut waiting) = (server.client(), server.client());
     let flush = || {
         for redis in layout.redis_servers() {
-            redis.call(&["SCRIPT", "FLUSH"]);
+            redis.call(&["FUNCTION", "FLUSH"]);
         }
     };
     for _ in 0..3 {

@@ -68,6 +68,7 @@ pub fn push(id: TransactionId, queues: Vec<QueueName>) -> Op {
         expiration: Expiration::After(LIFE),
         delay: Duration::ZERO,
         idempotency: None,
+        may_repeat: false,
     }))
 }
 

@@ -68,6 +68,7 @@ fn message(number: usize, queues: &[&str]) -> Push {
         expiration: Expiration::After(3600 * SECOND),
         delay: Duration::ZERO,
         idempotency: None,
+        may_repeat: false,
     }
 }
 

@@ -61,6 +61,7 @@ pub fn push(
                 expiration,
                 delay,
                 idempotency: None,
+                may_repeat: false,
             })
         }
         _ => Err(faults),

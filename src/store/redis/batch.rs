@@ -1,10 +1,9 @@
-//! Calls of one script that are made together.
+//! Calls of one function that are made together.
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     rc::Rc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,9 +15,9 @@ use super::{
         Answer, Connection, Decimal, Fault, Question, REPLICA, encode_bulk, encode_length,
         into_bytes, into_list, question,
     },
-    scripts::Script,
+    library::{self, Function},
 };
-use crate::runtime::{self, Timers};
+use crate::runtime;
 
 /// Operations of one call: enough to make its own cost small, few enough not to hold the server for long.
 const OPERATIONS_MAX: usize = 128;
@@ -33,18 +32,15 @@ const ROOM_BYTES_MAX: usize = 64 << 10;
 /// 32 MiB wait for it.
 const IDS_MAX: usize = 200_000;
 
-/// How long what nobody waits for may stay for company. A call of its own would cost the server several times as much.
-const LATER: Duration = Duration::from_millis(5);
-
 /// Calls that are on their way at once. What comes meanwhile goes together into the next: the busier the server, the
 /// less each operation costs it.
 const CALLS_MAX: usize = 2;
 
-/// Collects operations for one script on one connection and runs them in as few calls as may be. What is asked for in
+/// Collects operations for one function on one connection and runs them in as few calls as may be. What is asked for in
 /// one turn of the loop is in one call.
 pub(super) struct Batcher {
     connection: Connection,
-    script: Rc<Script>,
+    function: String,
     /// Arguments in front of those of the operations.
     preamble: Box<dyn Fn(&mut Arguments<'_>)>,
     /// Who gets what a call tells besides the answers.
@@ -55,8 +51,6 @@ pub(super) struct Batcher {
     /// What the last call took.
     room: Cell<Room>,
     is_scheduled: Cell<bool>,
-    is_scheduled_later: Cell<bool>,
-    timers: Rc<Timers>,
 }
 
 /// Bytes of keys and of arguments, and operations.
@@ -136,22 +130,19 @@ impl Arguments<'_> {
 impl Batcher {
     pub(super) fn new(
         connection: Connection,
-        script: Rc<Script>,
+        function: Function,
         preamble: impl Fn(&mut Arguments<'_>) + 'static,
         news: impl Fn(Bytes) + 'static,
-        timers: &Rc<Timers>,
     ) -> Rc<Self> {
         Rc::new(Self {
             connection,
-            script,
+            function: function.name(),
             preamble: Box::new(preamble),
             news: Box::new(news),
             waiting: RefCell::default(),
             calls: Cell::new(0),
             room: Cell::default(),
             is_scheduled: Cell::new(false),
-            is_scheduled_later: Cell::new(false),
-            timers: Rc::clone(timers),
         })
     }
 
@@ -187,25 +178,6 @@ impl Batcher {
                 this.run().await;
             });
         }
-    }
-
-    /// The same, for what nobody waits for: it goes with the next call, whatever that is for, or a little later.
-    pub(super) fn ask_later(
-        self: &Rc<Self>,
-        key: &str,
-        write: impl FnOnce(&mut Arguments<'_>),
-    ) -> Answer<Bytes> {
-        let (question, answer) = question();
-        self.add(key, Asker::Task(question), write);
-        if !self.is_scheduled_later.replace(true) {
-            let this = Rc::clone(self);
-            runtime::spawn(async move {
-                this.timers.sleep(LATER).await;
-                this.is_scheduled_later.set(false);
-                this.run().await;
-            });
-        }
-        answer
     }
 
     fn add(&self, key: &str, asker: Asker, write: impl FnOnce(&mut Arguments<'_>)) {
@@ -283,7 +255,7 @@ impl Batcher {
             arguments_count: batch.arguments_count,
             arguments: &batch.arguments,
         };
-        let result = call.run(&self.connection, &self.script).await;
+        let result = call.run(&self.connection, &self.function).await;
         let askers = batch.askers;
         match result.and_then(into_list) {
             Ok(mut replies) if (0..=1).contains(&replies.len().wrapping_sub(askers.len())) => {
@@ -313,10 +285,10 @@ impl Batcher {
     }
 }
 
-/// Calls a script by itself.
+/// Calls a function by itself.
 pub(super) async fn run_once(
     connection: &Connection,
-    script: &Script,
+    function: Function,
     key: &str,
     write: impl FnOnce(&mut Arguments<'_>),
 ) -> Result<BytesFrame, Fault> {
@@ -333,10 +305,10 @@ pub(super) async fn run_once(
         arguments_count,
         arguments: &arguments,
     };
-    call.run(connection, script).await
+    call.run(connection, &function.name()).await
 }
 
-/// A call of a script, with its keys and arguments as they are sent.
+/// A call of a function, with its keys and arguments as they are sent.
 struct Call<'call> {
     keys_count: usize,
     keys: &'call [u8],
@@ -345,25 +317,27 @@ struct Call<'call> {
 }
 
 impl Call<'_> {
-    async fn run(&self, connection: &Connection, script: &Script) -> Result<BytesFrame, Fault> {
-        match self.attempt(connection, script).await {
-            Err(fault) if fault.is_no_script() => {
+    async fn run(&self, connection: &Connection, function: &str) -> Result<BytesFrame, Fault> {
+        match self.attempt(connection, function).await {
+            Err(fault) if fault.is_no_function() => {
                 // The server did not have it, so nothing was done.
-                let text = script.text();
-                connection
-                    .call(&[b"SCRIPT", b"LOAD", text.as_bytes()])
-                    .await?;
-                self.attempt(connection, script).await
+                let load = [b"FUNCTION", &b"LOAD"[..], library::text().as_bytes()];
+                match connection.call(&load).await {
+                    // Somebody else was faster.
+                    Err(fault) if fault.is_of_known_library() => {}
+                    loaded => drop(loaded?),
+                }
+                self.attempt(connection, function).await
             }
             result => result,
         }
     }
 
-    fn attempt(&self, connection: &Connection, script: &Script) -> Answer<BytesFrame> {
+    fn attempt(&self, connection: &Connection, function: &str) -> Answer<BytesFrame> {
         connection.send(|out| {
             encode_length(b'*', 3 + self.keys_count + self.arguments_count, out);
-            encode_bulk(b"EVALSHA", out);
-            encode_bulk(&script.digest(), out);
+            encode_bulk(b"FCALL", out);
+            encode_bulk(function.as_bytes(), out);
             encode_bulk(Decimal::of(self.keys_count as u64).as_bytes(), out);
             out.extend_from_slice(self.keys);
             out.extend_from_slice(self.arguments);

@@ -12,8 +12,8 @@ use tracing::warn;
 use super::connection::{Decimal, REPLICA, encode_command};
 use crate::config::{self, RedisAddress};
 
-/// The oldest version whose commands and scripts do what is asked of them.
-const VERSION_MIN: (u32, u32) = (6, 2);
+/// The oldest version whose commands and functions do what is asked of them.
+const VERSION_MIN: (u32, u32) = (7, 0);
 
 /// The longest answer to be read here.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -191,8 +191,8 @@ mod tests {
         assert_eq!(reason(GOOD), None);
         assert_eq!(reason("nothing that we know"), None);
         let cases = [
-            ("7.0.15", "6.0.16", "6.2 is the oldest"),
-            ("7.0.15", "6.2.0", ""),
+            ("7.0.15", "6.2.14", "7.0 is the oldest"),
+            ("7.0.15", "7.0.0", ""),
             ("role:master", "role:slave", "replica"),
             ("cluster_enabled:0", "cluster_enabled:1", "cluster mode"),
             (

@@ -56,9 +56,9 @@ impl Clock {
         self.timers.now()
     }
 
-    /// The time as scripts take it: 0 lets the server use its own clock.
+    /// The time as functions take it: 0 lets the server use its own clock.
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests set the time"))]
-    pub(super) fn for_scripts(&self) -> u64 {
+    pub(super) fn for_functions(&self) -> u64 {
         #[cfg(test)]
         if let Some(fixed) = self.fixed.get() {
             return fixed.0;

@@ -46,7 +46,7 @@ impl Client {
     ) -> Option<(Handout, Option<Charge>)> {
         let message = handed.carried()?;
         let mut charge = Charge::new(&self.answer_memory);
-        if !charge.resize(handed.bytes) {
+        if !charge.resize(handed.bytes()) {
             return None;
         }
         shard.look_when_lapsed(handed.lease);
@@ -152,7 +152,7 @@ impl Client {
         handed: &Handed,
         charge: &mut Charge,
     ) -> Result<(Vec<Message>, Vec<TransactionId>), NotRead> {
-        if !charge.resize(handed.bytes) {
+        if !charge.resize(handed.bytes()) {
             return Err(NotRead::NoMemory);
         }
         if let Some(message) = handed.carried() {
@@ -161,7 +161,7 @@ impl Client {
         let mut messages = Vec::with_capacity(handed.messages.len());
         let mut gone = Vec::new();
         for slice in handed.messages.chunks(SLICE) {
-            let ask = |lent: &Lent| self.records_of(lent.id).payload(lent.id);
+            let ask = |lent: &Lent| self.records_of(lent.id).payload(lent);
             let asked: Vec<_> = slice.iter().map(ask).collect();
             for (lent, answer) in slice.iter().zip(asked) {
                 match answer.await {

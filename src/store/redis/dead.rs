@@ -19,7 +19,7 @@ use crate::{
     store::Deaths,
 };
 
-/// Dead letters that one call of a script moves, so that others get their turn in between.
+/// Dead letters that one call of a function moves, so that others get their turn in between.
 const SLICE: usize = 1000;
 
 /// What is done with dead letters.
@@ -46,8 +46,7 @@ impl Shard {
         key: &QueueKey,
         count_max: usize,
     ) -> std::result::Result<DeadLetters, Fault> {
-        let answer = self.dead_letters.ask(&key.key, |arguments| {
-            arguments.text("dead");
+        let answer = self.ask("dead", key, |arguments| {
             let count_max = count_max.min(POP_MAX);
             arguments.expect_ids(count_max);
             arguments.number(count_max as u64);
@@ -67,8 +66,7 @@ impl Shard {
             Move::Redrive => "redrive",
             Move::Purge => "purge",
         };
-        let answer = self.dead_letters.ask(&key.key, |arguments| {
-            arguments.text(name);
+        let answer = self.ask(name, key, |arguments| {
             arguments.expect_ids(ids.len().max(count_max));
             arguments.text(&joined(ids));
             arguments.number(count_max as u64);
@@ -127,7 +125,7 @@ impl Client {
         let shard = self.shard_of(queue);
         let moved = shard.move_dead(queue, which, ids, count_max).await?;
         if which == Move::Purge {
-            let note = |&id| self.records_of(id).mark(id, queue.tag(), Mark::Purged);
+            let note = |&id| self.records_of(id).note(id, queue.tag(), Mark::Purged);
             let notes: Vec<_> = moved.ids.iter().map(note).collect();
             for note in notes {
                 // Where it cannot be noted it is done all the same; it is shown as delivered.

@@ -2,15 +2,13 @@
 
 use bytes::Bytes;
 
-use super::reader::{Reader, expand_counts};
+use super::reader::Reader;
 use crate::mailbox::{LeaseId, Message, TransactionId};
 
 /// Messages that are handed out together, or looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Handed {
     pub(super) lease: LeaseId,
-    /// Of the payloads.
-    pub(super) bytes: usize,
     pub(super) messages: Vec<Lent>,
     /// The payload of the one message, if it came with it.
     pub(super) payload: Option<Bytes>,
@@ -22,14 +20,14 @@ pub(super) struct Lent {
     pub(super) id: TransactionId,
     /// How often it has been handed out, this time included; 0 where it is only looked at.
     pub(super) deliveries: u32,
+    /// Of its payload, as far as the queue knows.
+    pub(super) bytes: u32,
 }
 
-impl Lent {
-    /// One that is only looked at.
-    pub(super) fn seen(id: TransactionId) -> Self {
-        Self { id, deliveries: 0 }
-    }
+/// The bytes of one of them in an answer.
+const LENT_BYTES: usize = 42;
 
+impl Lent {
     pub(super) fn with(self, payload: Bytes) -> Message {
         Message {
             id: self.id,
@@ -53,22 +51,38 @@ impl Handed {
         self.messages.iter().map(|it| it.id).collect()
     }
 
-    /// Reads `<lease> <bytes> <deliveries> <ids>`: so many, or all that follow.
-    pub(super) fn read(reader: &mut Reader<'_>, count: Option<usize>) -> Option<Self> {
-        let lease = LeaseId(reader.number()?);
-        let bytes = usize::try_from(reader.number()?).ok()?;
-        let counts = reader.word()?;
-        let ids = match count {
-            Some(count) => reader.ids(count)?,
-            None => reader.all_ids()?,
-        };
-        let counts = expand_counts(counts, ids.len())?;
-        let lent = |(id, deliveries)| Lent { id, deliveries };
-        let messages = ids.into_iter().zip(counts).map(lent);
+    /// Of all payloads.
+    pub(super) fn bytes(&self) -> usize {
+        self.messages.iter().map(|it| it.bytes as usize).sum()
+    }
+
+    /// Reads what is the last of an answer: if anything follows, it is a payload.
+    pub(super) fn read_last(answer: &Bytes) -> Option<Self> {
+        let mut reader = Reader::new(answer);
+        let mut handed = Self::read(&mut reader)?;
+        if !reader.is_empty() {
+            handed.payload = reader.bytes(reader.left());
+        }
+        Some(handed)
+    }
+
+    /// Reads the lease, how many messages there are, and each.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let lease = LeaseId(reader.whole()?);
+        let count = usize::try_from(u32::from_be_bytes(reader.array()?)).ok()?;
+        let mut messages = Vec::with_capacity(count.min(reader.left() / LENT_BYTES));
+        for _ in 0..count {
+            let deliveries = u16::from_be_bytes(reader.array()?).into();
+            let bytes = u32::from_be_bytes(reader.array()?);
+            messages.push(Lent {
+                id: reader.id()?,
+                deliveries,
+                bytes,
+            });
+        }
         Some(Self {
             lease,
-            bytes,
-            messages: messages.collect(),
+            messages,
             payload: None,
         })
     }
@@ -79,26 +93,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_message_has_its_count() {
-        let ids: Vec<TransactionId> = (1..=4)
-            .map(|number| TransactionId::from_random([number; 16]))
-            .collect();
-        let joined: String = ids.iter().map(ToString::to_string).collect();
-        let answer = Bytes::from(format!("1025 30 3,5,1 {joined}"));
-        let handed = Handed::read(&mut Reader::new(&answer), None).unwrap();
-        assert_eq!((handed.lease, handed.bytes), (LeaseId(1025), 30));
-        let read = handed.messages.iter();
-        let read: Vec<_> = read.map(|it| (it.id, it.deliveries)).collect();
-        let expected = [3, 5, 1, 1];
-        let expected: Vec<_> = ids.iter().zip(expected).map(|(&id, it)| (id, it)).collect();
-        assert_eq!(read, expected);
-        for nonsense in ["1 2 ", "1 2  ", "1 2 x ", "1 2 1,1,1,1,1 ", "1 2 1, "] {
-            let answer = Bytes::from(format!("{nonsense}{joined}"));
-            assert_eq!(
-                Handed::read(&mut Reader::new(&answer), None),
-                None,
-                "{nonsense}"
-            );
+    fn each_message_is_read_and_no_part_of_one() {
+        let id = |number| TransactionId::from_random([number; 16]);
+        let mut answer = Vec::new();
+        answer.extend(1025_f64.to_be_bytes());
+        answer.extend(3_u32.to_be_bytes());
+        for number in 1..=3_u8 {
+            answer.extend(u16::from(number).to_be_bytes());
+            answer.extend((u32::from(number) * 100).to_be_bytes());
+            answer.extend(id(number).to_string().bytes());
+        }
+        let whole = Bytes::from(answer);
+        let mut reader = Reader::new(&whole);
+        let handed = Handed::read(&mut reader).unwrap();
+        assert_eq!((handed.lease, handed.bytes()), (LeaseId(1025), 600));
+        assert!(reader.is_empty());
+        for (number, lent) in (1..=3).zip(&handed.messages) {
+            assert_eq!((lent.id, lent.deliveries), (id(number), number.into()));
+        }
+        for end in 0..whole.len() {
+            let part = whole.slice(..end);
+            assert_eq!(Handed::read(&mut Reader::new(&part)), None, "{end}");
         }
     }
 }

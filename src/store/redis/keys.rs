@@ -2,8 +2,9 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | `pb:q:{<queue>}`, with `:l`, `:x`, `:t`, `:w` behind it | a queue's messages, line, dead letters, times, waiters |
-//! | `pb:t:{<id>}` | a transaction's record |
+//! | `pb:q:{<queue>}` | a queue's messages; with `:h`, `:l` behind it those not handed out yet, `:r` what came back, |
+//! | | `:x` dead letters, `:t` times, `:w` waiters |
+//! | `pb:t:{<id>}`, with `:n` behind it | a transaction's record, and notes on its messages |
 //! | `pb:g:{<group>}` | a group |
 //! | `pb:i:{<name of a push>}` | by what repeats of a push are known |
 //! | `pb:due`, `pb:workers` | of each queue server: when to look at which queue; who is there |
@@ -86,6 +87,11 @@ pub(super) fn queue_of_tag(tag: &str) -> Option<QueueName> {
 /// The key of a record.
 pub(super) fn record_key(id: TransactionId) -> String {
     ["pb:t:{", id.write_to(&mut [0; 36]), "}"].concat()
+}
+
+/// The key of the notes on a transaction's messages.
+pub(super) fn notes_key(id: TransactionId) -> String {
+    format!("pb:t:{{{id}}}:n")
 }
 
 /// The key of a group.
@@ -190,7 +196,7 @@ mod tests {
             let tag = queue_tag(&key);
             assert!(tag.is_ascii() && !tag.contains(['{', '}', ' ']));
             let slot = redis_keyslot(tag.as_bytes());
-            for part in ["", ":l", ":x", ":t", ":w"] {
+            for part in ["", ":h", ":l", ":r", ":x", ":t", ":w"] {
                 assert_eq!(redis_keyslot(format!("{key}{part}").as_bytes()), slot);
             }
         }

@@ -1,10 +1,9 @@
 //! What a queue is told of a transaction, and how it gets there.
 
 use super::{
-    batch::Arguments,
     connection::Fault,
-    keys,
-    records::{Creation, Header},
+    record::Creation,
+    records::Header,
     shard::{QueueKey, Shard},
 };
 use crate::mailbox::{Priority, TransactionId};
@@ -15,7 +14,7 @@ pub(super) struct Letter<'push> {
     pub(super) id: TransactionId,
     pub(super) priority: Priority,
     pub(super) expires_at: u32,
-    pub(super) payload_bytes: usize,
+    pub(super) payload_bytes: u32,
     /// Whether the queue may have it already.
     pub(super) is_repeat: bool,
     /// Its payload, if it is small enough to go to who waits without being fetched.
@@ -27,21 +26,22 @@ impl Letter<'_> {
     pub(super) fn again(id: TransactionId, header: &Header) -> Letter<'static> {
         Letter {
             id,
-            priority: header.priority,
-            expires_at: header.expires_at,
-            payload_bytes: header.payload_bytes,
+            priority: header.head.priority,
+            expires_at: header.head.expires_at,
+            payload_bytes: header.head.payload_bytes,
             is_repeat: true,
             payload: None,
         }
     }
 
-    fn write(&self, payload: Option<&[u8]>, arguments: &mut Arguments<'_>) {
-        arguments.text(self.id.write_to(&mut [0; 36]));
-        arguments.number(u64::from(self.priority == Priority::Low));
-        arguments.number(self.expires_at.into());
-        arguments.number(self.payload_bytes as u64);
-        arguments.number(u64::from(self.is_repeat));
-        arguments.optional(payload);
+    /// The message as in `FRESH` of the servers' functions. Of one that may come again something stays when it is gone.
+    fn value(&self) -> [u8; 9] {
+        let mut value = [0; 9];
+        value[..4].copy_from_slice(&self.expires_at.to_be_bytes());
+        value[4..8].copy_from_slice(&self.payload_bytes.to_be_bytes());
+        let is_low = self.priority == Priority::Low;
+        value[8] = u8::from(self.is_repeat) + 2 * u8::from(is_low);
+        value
     }
 }
 
@@ -54,7 +54,9 @@ impl Shard {
     ) -> impl Future<Output = Result<(), Fault>> + use<> {
         let answer = self.pushes.ask(&queue.key, |arguments| {
             arguments.text("push");
-            letter.write(letter.payload, arguments);
+            arguments.text(letter.id.write_to(&mut [0; 36]));
+            arguments.bytes(&letter.value());
+            arguments.optional(letter.payload);
         });
         async move { answer.await.map(|_| ()) }
     }
@@ -69,10 +71,9 @@ impl Shard {
     ) -> Result<bool, Fault> {
         let answer = self.pushes.ask(&queue.key, |arguments| {
             arguments.text("new");
-            arguments.text(&keys::record_key(creation.id));
-            creation.write(arguments);
-            // It is among the fields of the record.
-            letter.write(letter.payload.map(|_| &b""[..]), arguments);
+            arguments.text(letter.id.write_to(&mut [0; 36]));
+            arguments.bytes(&letter.value());
+            arguments.bytes(&creation.write());
         });
         Ok(*answer.await? != *b"E")
     }

@@ -5,6 +5,7 @@ use super::{
     connection::Fault,
     keys,
     record::{self, Mark},
+    records::Header,
     shard::{QueueKey, Shard},
 };
 use crate::{
@@ -24,6 +25,8 @@ enum Place {
     Blocked,
     /// Among the dead letters.
     Dead,
+    /// It has been there, and may be pushed again.
+    Gone,
     Nowhere,
 }
 
@@ -42,6 +45,7 @@ impl Shard {
                 b"L" => Ok(Place::Line),
                 b"B" => Ok(Place::Blocked),
                 b"X" => Ok(Place::Dead),
+                b"G" => Ok(Place::Gone),
                 b"-" => Ok(Place::Nowhere),
                 _ => Err(Fault::Nonsense),
             }
@@ -75,16 +79,14 @@ impl Client {
         let Some(header) = records.header(id).await? else {
             return Ok(None);
         };
-        if !charge.resize(header.payload_bytes) {
+        if !charge.resize(header.head.payload_bytes as usize) {
             return Err(Refusal::Full("limits.max_answer_memory is reached"));
         }
-        let Some(fields) = records.read(id).await? else {
+        let Some(parts) = records.read(id).await? else {
             return Ok(None);
         };
-        let tags: Vec<&str> = record::tags(&header.queues).collect();
-        let marks = fields.marks(&tags);
-        let states = self.find(id, &tags, &marks, header.is_held_back()).await?;
-        Ok(fields.into_view(states))
+        let states = self.find(id, &header).await?;
+        Ok(Some(parts.into_view(states)))
     }
 
     pub(super) async fn states(&self, id: TransactionId) -> Result<Vec<(QueueName, State)>> {
@@ -92,29 +94,24 @@ impl Client {
         let Some(header) = records.header(id).await? else {
             return Ok(Vec::new());
         };
-        let tags: Vec<&str> = record::tags(&header.queues).collect();
-        let marks = records.marks(id, &tags).await?;
-        self.find(id, &tags, &marks, header.is_held_back()).await
+        self.find(id, &header).await
     }
 
     /// The states of a transaction's messages. Where a message is, its queue says; what is not there any more has been
     /// delivered, unless it is noted otherwise or has not come yet.
-    async fn find(
-        &self,
-        id: TransactionId,
-        tags: &[&str],
-        marks: &[Option<Mark>],
-        is_held_back: bool,
-    ) -> Result<Vec<(QueueName, State)>> {
+    async fn find(&self, id: TransactionId, header: &Header) -> Result<Vec<(QueueName, State)>> {
+        let notes = self.records_of(id).notes(id).await?;
+        let tags: Vec<&str> = record::tags(&header.queues).collect();
         let mut states = Vec::with_capacity(tags.len());
-        for slice in tags.iter().zip(marks).collect::<Vec<_>>().chunks(SLICE) {
-            let ask = |&(tag, mark): &(&&str, &Option<Mark>)| {
+        for slice in tags.chunks(SLICE) {
+            let ask = |tag: &&str| {
                 let queue = QueueKey::of(&keys::queue_of_tag(tag)?);
+                let mark = notes.of(tag);
                 let place = match mark {
                     None => Some(self.shard_of(&queue).find(&queue, id)),
                     Some(_) => None,
                 };
-                Some((queue.name, *mark, place))
+                Some((queue.name, mark, place))
             };
             let asked: Vec<_> = slice.iter().filter_map(ask).collect();
             for (queue, mark, place) in asked {
@@ -124,8 +121,8 @@ impl Client {
                 };
                 let state = match place {
                     None if mark == Some(Mark::Purged) => State::Expired,
-                    Some(Place::Nowhere) if is_held_back => State::Pending,
-                    None | Some(Place::Nowhere) => State::Delivered,
+                    Some(Place::Nowhere) if header.head.is_held_back => State::Pending,
+                    None | Some(Place::Gone | Place::Nowhere) => State::Delivered,
                     Some(Place::Line) => State::Pending,
                     Some(Place::Blocked) => State::Blocked,
                     Some(Place::Dead) => State::Dead,

@@ -4,11 +4,11 @@
 //! has one connection to a server for queues, which is its subscription as well, and one for transactions, whose
 //! answers are large; it does not matter how many pops wait. An operation is a task of the worker's thread, but for
 //! pops, of which there are the most: those are entries of a table. What is asked of a server's queues in one turn goes
-//! there in one call of a script.
+//! there in one call of a function.
 //!
 //! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
 //! `settle`, `dead`, `once`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
-//! `scripts` (what runs inside the servers), `keys`, `record`, `connection`.
+//! `library` (what runs inside the servers), `keys`, `record`, `connection`.
 
 mod amend;
 mod batch;
@@ -21,13 +21,13 @@ mod dead;
 mod handed;
 mod keys;
 mod letter;
+mod library;
 mod look;
 mod once;
 mod push;
 mod reader;
 mod record;
 mod records;
-mod scripts;
 mod settle;
 mod shard;
 mod sweep;
@@ -44,7 +44,6 @@ use self::{
     clock::Clock,
     connection::{Connection, Settings},
     records::Records,
-    scripts::Script,
     shard::Shard,
     waiting::Follower,
 };
@@ -107,28 +106,29 @@ impl Gate {
             deliveries_max: limits.max_deliveries,
             sweep_interval: self.config.redis.sweep,
         };
+        // One server for everything.
+        let has_records = self.config.redis.queues.len() == 1
+            && transactions(&self.config) == self.config.redis.queues;
         let mut connections = Vec::new();
         let shards = self.config.redis.queues.iter().map(|address| {
             let clock = Rc::new(Clock::new(Rc::clone(timers)));
-            let scripts = Shard::scripts();
-            let connection = self.connection(address, scripts.to_vec(), &clock, timers);
+            let connection = self.connection(address, &clock, timers);
             connections.push(connection.clone());
             Rc::new(Shard::new(
                 connection,
                 clock,
-                scripts,
                 &own,
                 &self.deaths,
+                has_records,
                 timers,
             ))
         });
         let shards = shards.collect();
         let records = transactions(&self.config).iter().map(|address| {
             let clock = Rc::new(Clock::new(Rc::clone(timers)));
-            let scripts = records::Scripts::new();
-            let connection = self.connection(address, scripts.all(), &clock, timers);
+            let connection = self.connection(address, &clock, timers);
             connection.start(None);
-            Rc::new(Records::new(connection, clock, scripts, timers))
+            Rc::new(Records::new(connection, clock, timers))
         });
         let records = records.collect();
         let client = Client::new(
@@ -148,7 +148,6 @@ impl Gate {
     fn connection(
         &self,
         address: &RedisAddress,
-        scripts: Vec<Rc<Script>>,
         clock: &Rc<Clock>,
         timers: &Rc<Timers>,
     ) -> Connection {
@@ -158,7 +157,6 @@ impl Gate {
             connect_timeout: redis.connect_timeout,
             reply_timeout: redis.reply_timeout,
             in_flight_max: redis.max_in_flight,
-            scripts,
             light: self
                 .health
                 .light(&format!("{address} is not connected yet")),

@@ -12,8 +12,8 @@ use super::{
     connection::Fault,
     keys,
     letter::Letter,
-    record,
-    records::{Creation, Header, Member, RETRY, Records},
+    record::{self, Creation},
+    records::{Header, Member, RETRY, Records},
     shard::QueueKey,
 };
 use crate::mailbox::{Push, QueueName, Refusal, TransactionId};
@@ -59,7 +59,7 @@ impl Client {
         if let Some(idempotency) = push.idempotency.take() {
             return Box::pin(self.push_once(*push, &idempotency)).await;
         }
-        match self.try_push(&push, false).await {
+        match self.try_push(&push, push.may_repeat).await {
             Ok(()) => Ok(push.id),
             Err(failed) => {
                 if failed.left == Left::Part {
@@ -70,7 +70,7 @@ impl Client {
         }
     }
 
-    /// Pushes; what is left of it if that fails stays. `is_repeat`: somebody else may be pushing the same.
+    /// Pushes; what is left of it if that fails stays. `is_repeat`: somebody may have pushed the same, or be at it.
     pub(super) async fn try_push(
         self: &Rc<Self>,
         push: &Push,
@@ -96,18 +96,18 @@ impl Client {
         }
         let creation = Creation {
             id: push.id,
-            priority: push.priority.letter(),
+            priority: push.priority,
             expires_at,
             due: is_delayed.then_some(starts_at),
             queues: &record::join_tags(queues.iter().map(QueueKey::tag)),
             record: &push.record,
-            further: &record::write_further(&push.record.fields),
         };
         let letter = Letter {
             id: push.id,
             priority: push.priority,
             expires_at,
-            payload_bytes: push.record.payload.len(),
+            // A request is shorter than that.
+            payload_bytes: u32::try_from(push.record.payload.len()).unwrap_or(u32::MAX),
             is_repeat,
             payload: Some(&push.record.payload[..]).filter(|it| it.len() <= CARRIED_BYTES_MAX),
         };
@@ -129,6 +129,8 @@ impl Client {
                 let sent = Box::pin(self.send(letter, &queues)).await;
                 sent.map_err(NotPushed::leaving(Left::Part))
             }
+            // Nobody pushes that again.
+            Ok(false) if !is_repeat => Ok(()),
             // A repeat of a push that has been taken in, wholly or in part.
             Ok(false) => {
                 let finished = Box::pin(self.finish_push(push.id)).await;
@@ -217,7 +219,7 @@ impl Client {
         let Some(header) = records.header(id).await? else {
             return Ok(());
         };
-        if header.is_held_back() {
+        if header.head.is_held_back {
             return Ok(());
         }
         let queues = self.queues_left(id, &header).await?;
@@ -225,19 +227,17 @@ impl Client {
         Ok(())
     }
 
-    /// The queues of a transaction that did not deliver it yet, as far as its record tells. Those that still have it
-    /// do not take it in again.
+    /// The queues of a transaction that did not deliver it yet, as far as is noted. Those that have it or had it do not
+    /// take it in again.
     async fn queues_left(
         &self,
         id: TransactionId,
         header: &Header,
     ) -> std::result::Result<Vec<QueueKey>, Fault> {
-        let tags: Vec<&str> = record::tags(&header.queues).collect();
-        let marks = self.records_of(id).marks(id, &tags).await?;
-        let left = tags.iter().zip(marks);
-        let left = left.filter(|(_, mark)| mark.is_none());
+        let notes = self.records_of(id).notes(id).await?;
+        let left = record::tags(&header.queues).filter(|tag| notes.of(tag).is_none());
         Ok(left
-            .filter_map(|(tag, _)| keys::queue_of_tag(tag))
+            .filter_map(keys::queue_of_tag)
             .map(|name| QueueKey::of(&name))
             .collect())
     }
@@ -290,7 +290,7 @@ impl Client {
         };
         let new = Letter::again(sent.id, &header);
         if (new.expires_at, new.payload_bytes) != (sent.expires_at, sent.payload_bytes) {
-            let (end, bytes) = (Some(new.expires_at), Some(new.payload_bytes));
+            let (end, bytes) = (Some(new.expires_at), Some(new.payload_bytes as usize));
             self.tell_queues(&header.queues, sent.id, end, bytes)
                 .await?;
         }

@@ -1,4 +1,4 @@
-//! What scripts answer: words with a space behind each, ids without.
+//! What functions answer: words with a space behind each, ids without, and numbers of so many bytes.
 
 use std::str;
 
@@ -37,6 +37,15 @@ impl<'answer> Reader<'answer> {
         self.word()?.parse().ok()
     }
 
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.answer.len() - self.at
+    }
+
+    pub(super) fn id(&mut self) -> Option<TransactionId> {
+        TransactionId::parse(str::from_utf8(&self.array::<ID_LENGTH>()?).ok()?)
+    }
+
     /// So many ids.
     pub(super) fn ids(&mut self, count: usize) -> Option<Vec<TransactionId>> {
         let end = count.checked_mul(ID_LENGTH)?.checked_add(self.at)?;
@@ -50,10 +59,28 @@ impl<'answer> Reader<'answer> {
 
     /// All that is left, as ids.
     pub(super) fn all_ids(&mut self) -> Option<Vec<TransactionId>> {
-        let left = self.answer.len() - self.at;
+        let left = self.left();
         left.is_multiple_of(ID_LENGTH)
             .then(|| self.ids(left / ID_LENGTH))
             .flatten()
+    }
+
+    /// So many bytes, to be read as a number.
+    pub(super) fn array<const LENGTH: usize>(&mut self) -> Option<[u8; LENGTH]> {
+        let end = self.at.checked_add(LENGTH)?;
+        let bytes = self.answer.get(self.at..end)?.try_into().ok()?;
+        self.at = end;
+        Some(bytes)
+    }
+
+    /// A whole number as functions give it, which know no others than of this kind.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what is no whole number is none of theirs"
+    )]
+    pub(super) fn whole(&mut self) -> Option<u64> {
+        Some(f64::from_be_bytes(self.array()?) as u64)
     }
 
     /// So many bytes.

@@ -9,19 +9,18 @@ use super::{
     batch::{Arguments, Batcher, run_once},
     clock::Clock,
     connection::{Connection, Fault, into_bytes, into_list},
+    handed::Lent,
     keys,
-    record::{Fields, Mark, is_over, number},
-    scripts::Script,
+    library::Function,
+    reader::Reader,
+    record::{Creation, HEAD_BYTES, Head, Mark, Notes, Parts, is_over, number},
     sweep::Rounds,
 };
 use crate::{
     config::RedisAddress,
-    mailbox::{Expiration, Record, TransactionId, UnixMillis, Update},
+    mailbox::{Expiration, TransactionId, UnixMillis, Update},
     runtime::Timers,
 };
-
-/// Fields that one command reads.
-const SLICE: usize = 500;
 
 /// How long a transaction whose delay is over belongs to who puts it into its queues. If nobody has done so by then,
 /// the next may.
@@ -38,101 +37,25 @@ pub(super) struct Records {
     pub(super) connection: Connection,
     pub(super) clock: Rc<Clock>,
     creates: Rc<Batcher>,
-    marks: Rc<Batcher>,
+    notes: Rc<Batcher>,
     /// Pushes whose producer names them, when they begin.
     pub(super) onces: Rc<Batcher>,
     /// And when they end.
     pub(super) outcomes: Rc<Batcher>,
-    update: Rc<Script>,
-    claim: Rc<Script>,
-    group: Rc<Script>,
     pub(super) rounds: Rounds,
-}
-
-/// The scripts of a connection to a server of transactions.
-pub(super) struct Scripts {
-    create: Rc<Script>,
-    mark: Rc<Script>,
-    once: Rc<Script>,
-    outcome: Rc<Script>,
-    update: Rc<Script>,
-    claim: Rc<Script>,
-    group: Rc<Script>,
-}
-
-impl Scripts {
-    pub(super) fn new() -> Self {
-        Self {
-            create: Script::create().into(),
-            mark: Script::mark().into(),
-            once: Script::once().into(),
-            outcome: Script::outcome().into(),
-            update: Script::update().into(),
-            claim: Script::claim().into(),
-            group: Script::group().into(),
-        }
-    }
-
-    pub(super) fn all(&self) -> Vec<Rc<Script>> {
-        [
-            &self.create,
-            &self.mark,
-            &self.once,
-            &self.outcome,
-            &self.update,
-            &self.claim,
-            &self.group,
-        ]
-        .map(Rc::clone)
-        .into()
-    }
-}
-
-/// A transaction whose record is to be written.
-pub(super) struct Creation<'push> {
-    pub(super) id: TransactionId,
-    pub(super) priority: &'static str,
-    pub(super) expires_at: u32,
-    /// When its delay ends, if it is held back.
-    pub(super) due: Option<UnixMillis>,
-    pub(super) queues: &'push str,
-    pub(super) record: &'push Record,
-    /// The record's further fields as they are written.
-    pub(super) further: &'push str,
-}
-
-impl Creation<'_> {
-    /// Everything but the end of its delay.
-    pub(super) fn write(&self, arguments: &mut Arguments<'_>) {
-        arguments.bytes(&self.record.payload);
-        arguments.text(self.priority);
-        arguments.number(self.expires_at.into());
-        arguments.text(self.queues);
-        arguments.text(self.record.callback.as_deref().unwrap_or_default());
-        arguments.text(self.further);
-    }
 }
 
 /// What a record says of how its transaction is to be delivered.
 #[derive(Debug)]
 pub(super) struct Header {
-    pub(super) priority: crate::mailbox::Priority,
-    pub(super) expires_at: u32,
-    pub(super) payload_bytes: usize,
+    pub(super) head: Head,
     pub(super) queues: Bytes,
-    /// Its member of the set of what is held back, until it is in its queues.
-    held_as: Option<Bytes>,
 }
 
 impl Header {
-    /// Whether its delay is not over, or nobody has noticed yet.
-    pub(super) fn is_held_back(&self) -> bool {
-        self.held_as.is_some()
-    }
-
     /// Whether it is this member that holds it back. One of the same id may have been before it, and have ended first.
     pub(super) fn is_held_by(&self, member: &Member) -> bool {
-        self.held_as.as_ref() == Some(&member.text)
+        self.head.is_held_back && self.head.member(member.id).as_bytes() == member.text
     }
 }
 
@@ -161,29 +84,21 @@ pub(super) enum GroupChanged {
 }
 
 impl Records {
-    pub(super) fn new(
-        connection: Connection,
-        clock: Rc<Clock>,
-        scripts: Scripts,
-        timers: &Rc<Timers>,
-    ) -> Self {
-        let batcher = |script| {
+    pub(super) fn new(connection: Connection, clock: Rc<Clock>, timers: &Rc<Timers>) -> Self {
+        let batcher = |function| {
             let clock = Rc::clone(&clock);
             let preamble = move |arguments: &mut Arguments<'_>| {
-                arguments.number(clock.for_scripts());
+                arguments.number(clock.for_functions());
             };
             // There are none.
             let news = drop;
-            Batcher::new(connection.clone(), script, preamble, news, timers)
+            Batcher::new(connection.clone(), function, preamble, news)
         };
         Self {
-            creates: batcher(scripts.create),
-            marks: batcher(scripts.mark),
-            onces: batcher(scripts.once),
-            outcomes: batcher(scripts.outcome),
-            update: scripts.update,
-            claim: scripts.claim,
-            group: scripts.group,
+            creates: batcher(Function::Create),
+            notes: batcher(Function::Note),
+            onces: batcher(Function::Once),
+            outcomes: batcher(Function::Outcome),
             rounds: Rounds::new(timers, &clock),
             connection,
             clock,
@@ -201,102 +116,102 @@ impl Records {
         creation: &Creation<'_>,
     ) -> impl Future<Output = Result<bool, Fault>> + use<> {
         let key = keys::record_key(creation.id);
-        let answer = self.creates.ask(&key, |arguments| {
-            creation.write(arguments);
-            match creation.due {
-                Some(due) => arguments.number(due.0),
-                None => arguments.text(""),
-            }
-        });
+        let answer = self
+            .creates
+            .ask(&key, |arguments| arguments.bytes(&creation.write()));
         async move { Ok(*answer.await? == *b"1") }
     }
 
-    /// Notes what became of a message, soon; whether there was anything to note.
-    pub(super) fn mark(
+    /// Notes what became of a message; whether there was anything to note.
+    pub(super) fn note(
         &self,
         id: TransactionId,
         tag: &str,
         mark: Mark,
     ) -> impl Future<Output = Result<bool, Fault>> + use<> {
-        let answer = self.marks.ask_later(&keys::record_key(id), |arguments| {
-            arguments.text(&Mark::field(tag));
+        let answer = self.notes.ask(&keys::record_key(id), |arguments| {
+            arguments.text(tag);
             arguments.text(mark.letter());
         });
         async move { Ok(*answer.await? == *b"1") }
     }
 
-    /// A payload; none where the record is gone.
+    /// The payload of a message; none where the record is gone.
     pub(super) fn payload(
         &self,
-        id: TransactionId,
+        lent: &Lent,
     ) -> impl Future<Output = Result<Option<Bytes>, Fault>> + use<> {
-        let key = keys::record_key(id);
-        let answer = self.connection.call(&[b"HGET", key.as_bytes(), b"p"]);
-        async move { answer.await.and_then(into_bytes) }
+        let key = keys::record_key(lent.id);
+        let connection = self.connection.clone();
+        let until = |bytes: u32| (HEAD_BYTES + bytes as usize).saturating_sub(1).to_string();
+        let end = until(lent.bytes);
+        let answer = connection.call(&[b"GETRANGE", key.as_bytes(), b"0", end.as_bytes()]);
+        async move {
+            let mut record = into_bytes(answer.await?)?.unwrap_or_default();
+            loop {
+                let Some(head) = Head::read(&mut Reader::new(&record)) else {
+                    return Ok(None);
+                };
+                let end = HEAD_BYTES + head.payload_bytes as usize;
+                if record.len() >= end {
+                    return Ok(Some(record.slice(HEAD_BYTES..end)));
+                }
+                // It has become another one since the queue was told of it.
+                let end = until(head.payload_bytes);
+                let whole = connection.call(&[b"GETRANGE", key.as_bytes(), b"0", end.as_bytes()]);
+                record = into_bytes(whole.await?)?.unwrap_or_default();
+            }
+        }
     }
 
     /// A whole record, unless it is over.
-    pub(super) async fn read(&self, id: TransactionId) -> Result<Option<Fields>, Fault> {
+    pub(super) async fn read(&self, id: TransactionId) -> Result<Option<Parts>, Fault> {
         let key = keys::record_key(id);
-        let answer = self.connection.call(&[b"HGETALL", key.as_bytes()]).await?;
-        let mut texts = into_list(answer)?.into_iter().map(into_bytes);
-        let mut pairs = Vec::new();
-        while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-            if let (Some(name), Some(value)) = (name?, value?) {
-                pairs.push((name, value));
-            }
-        }
-        Ok(Fields::read(pairs.into_iter(), self.clock.now()))
+        let answer = self.connection.call(&[b"GET", key.as_bytes()]).await?;
+        let record = into_bytes(answer)?;
+        Ok(record.and_then(|it| Parts::read(&it, self.clock.now())))
     }
 
     /// How a transaction is to be delivered; none where it is gone or over.
     pub(super) async fn header(&self, id: TransactionId) -> Result<Option<Header>, Fault> {
-        let key = keys::record_key(id);
-        let fields = self
-            .connection
-            .call(&[b"HMGET", key.as_bytes(), b"y", b"x", b"q", b"m"]);
-        let size = self.connection.call(&[b"HSTRLEN", key.as_bytes(), b"p"]);
-        let [priority, expires_at, queues, held_as] = strings(fields.await?)?;
-        let size = size.await?;
-        let read = || {
-            let BytesFrame::Number { data: size, .. } = size else {
-                return None;
-            };
-            let header = Header {
-                priority: super::record::priority(&priority?)?,
-                expires_at: u32::try_from(number(&expires_at?)?).ok()?,
-                payload_bytes: usize::try_from(size).ok()?,
-                queues: queues?,
-                held_as,
-            };
-            (!is_over(header.expires_at, self.clock.now())).then_some(header)
+        let reply = self.run_alone(Function::Head, id, |_| ()).await?;
+        let Some(text) = into_bytes(reply)? else {
+            return Ok(None);
         };
-        Ok(read())
+        let mut reader = Reader::new(&text);
+        let head = Head::read(&mut reader).ok_or(Fault::Nonsense)?;
+        let queues = reader.bytes(reader.left()).unwrap_or_default();
+        let header = Header { head, queues };
+        Ok((!is_over(head.expires_at, self.clock.now())).then_some(header))
     }
 
-    /// What is noted of a transaction's messages in the queues of a list of tags.
-    pub(super) async fn marks(
-        &self,
-        id: TransactionId,
-        tags: &[&str],
-    ) -> Result<Vec<Option<Mark>>, Fault> {
-        let key = keys::record_key(id);
-        let answers: Vec<_> = tags
-            .chunks(SLICE)
-            .map(|slice| {
-                let fields: Vec<String> = slice.iter().map(|tag| Mark::field(tag)).collect();
-                let mut parts: Vec<&[u8]> = vec![b"HMGET", key.as_bytes()];
-                parts.extend(fields.iter().map(String::as_bytes));
-                self.connection.call(&parts)
-            })
-            .collect();
-        let mut marks = Vec::with_capacity(tags.len());
-        for answer in answers {
-            for value in into_list(answer.await?)? {
-                marks.push(into_bytes(value)?.as_deref().and_then(Mark::read));
+    /// What is noted of a transaction's messages.
+    pub(super) async fn notes(&self, id: TransactionId) -> Result<Notes, Fault> {
+        let key = keys::notes_key(id);
+        let answer = self.connection.call(&[b"HGETALL", key.as_bytes()]).await?;
+        let mut texts = into_list(answer)?.into_iter().map(into_bytes);
+        let mut pairs = Vec::new();
+        while let (Some(tag), Some(value)) = (texts.next(), texts.next()) {
+            if let (Some(tag), Some(value)) = (tag?, value?) {
+                pairs.push((tag, value));
             }
         }
-        Ok(marks)
+        Ok(Notes::read(pairs.into_iter()))
+    }
+
+    /// Calls a function on a record.
+    async fn run_alone(
+        &self,
+        function: Function,
+        id: TransactionId,
+        write: impl FnOnce(&mut Arguments<'_>),
+    ) -> Result<BytesFrame, Fault> {
+        let key = keys::record_key(id);
+        run_once(&self.connection, function, &key, |arguments| {
+            arguments.number(self.clock.for_functions());
+            write(arguments);
+        })
+        .await
     }
 
     /// Changes a record; gives the second of its end and its queues, or nothing if it is gone.
@@ -305,9 +220,7 @@ impl Records {
         id: TransactionId,
         update: &Update,
     ) -> Result<Option<(u32, Bytes)>, Fault> {
-        let key = keys::record_key(id);
-        let reply = run_once(&self.connection, &self.update, &key, |arguments| {
-            arguments.number(self.clock.for_scripts());
+        let write = |arguments: &mut Arguments<'_>| {
             let payload = update.payload.as_deref();
             let callback = update.callback.as_deref().map(str::as_bytes);
             for change in [payload, callback] {
@@ -328,12 +241,12 @@ impl Records {
                     arguments.number(u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
                 }
             }
-        })
-        .await?;
+        };
+        let reply = self.run_alone(Function::Update, id, write).await?;
         if matches!(reply, BytesFrame::Null) {
             return Ok(None);
         }
-        let [queues, expires_at] = strings(reply)?;
+        let [expires_at, queues] = strings(reply)?;
         let second = expires_at.and_then(|text| u32::try_from(number(&text)?).ok());
         match (second, queues) {
             (Some(second), Some(queues)) => Ok(Some((second, queues))),
@@ -343,27 +256,23 @@ impl Records {
 
     /// Removes a record; gives its queues, which still hold its messages.
     pub(super) async fn delete(&self, id: TransactionId) -> Result<Bytes, Fault> {
-        let key = keys::record_key(id);
-        let fields = self
-            .connection
-            .call(&[b"HMGET", key.as_bytes(), b"q", b"m"]);
-        let deleted = self.connection.call(&[b"DEL", key.as_bytes()]);
-        let [queues, member] = strings(fields.await?)?;
-        deleted.await?;
-        if let Some(member) = member {
-            self.forget_member(&member).await?;
-        }
-        Ok(queues.unwrap_or_default())
+        let queues = self.run_alone(Function::Delete, id, |_| ()).await?;
+        Ok(into_bytes(queues)?.unwrap_or_default())
     }
 
     /// Takes over what is due.
     pub(super) async fn claim(&self) -> Result<Claimed, Fault> {
         let asked = self.clock.tick();
-        let reply = run_once(&self.connection, &self.claim, keys::DELAYED, |arguments| {
-            arguments.number(self.clock.for_scripts());
-            arguments.number(CLAIM.as_secs() * 1000);
-            arguments.number(CLAIMED_AT_ONCE);
-        })
+        let reply = run_once(
+            &self.connection,
+            Function::Claim,
+            keys::DELAYED,
+            |arguments| {
+                arguments.number(self.clock.for_functions());
+                arguments.number(CLAIM.as_secs() * 1000);
+                arguments.number(CLAIMED_AT_ONCE);
+            },
+        )
         .await?;
         let mut parts = into_list(reply)?.into_iter().map(into_bytes);
         let mut next = || parts.next().and_then(Result::ok).flatten();
@@ -390,9 +299,8 @@ impl Records {
 
     /// What was held back is in its queues.
     pub(super) async fn arrived(&self, id: TransactionId) -> Result<(), Fault> {
-        let key = keys::record_key(id);
-        let fields = self.connection.call(&[b"HDEL", key.as_bytes(), b"d", b"m"]);
-        fields.await.map(|_| ())
+        let arrived = self.run_alone(Function::Arrived, id, |_| ());
+        arrived.await.map(|_| ())
     }
 
     /// There is nothing that it holds back.
@@ -444,7 +352,8 @@ impl Records {
         add: &[Box<str>],
         remove: &[Box<str>],
     ) -> Result<GroupChanged, Fault> {
-        let reply = run_once(&self.connection, &self.group, key, |arguments| {
+        let reply = run_once(&self.connection, Function::Group, key, |arguments| {
+            arguments.number(self.clock.for_functions());
             arguments.number(members_max as u64);
             arguments.number(u64::from(may_make));
             arguments.number(add.len() as u64);
@@ -469,7 +378,7 @@ impl Records {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        let batchers = [&self.creates, &self.marks, &self.onces, &self.outcomes];
+        let batchers = [&self.creates, &self.notes, &self.onces, &self.outcomes];
         batchers.iter().all(|it| it.is_idle()) && self.connection.in_flight() == 0
     }
 }

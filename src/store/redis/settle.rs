@@ -4,9 +4,8 @@ use std::{collections::HashSet, rc::Rc, time::Duration};
 
 use super::{
     client::{Client, Result},
-    connection::Fault,
     record::Mark,
-    shard::{QueueKey, Settled, lease_ends},
+    shard::{QueueKey, lease_ends},
 };
 use crate::mailbox::{AckItem, LeaseId, QueueName, Return, TransactionId};
 
@@ -27,19 +26,16 @@ impl Client {
         let ends = lease_ends(lease);
         loop {
             match shard.settle(&queue, lease, ids).await {
-                Ok(settled) => {
-                    for (&id, settled) in ids.iter().zip(settled) {
-                        let mark = match settled {
-                            Settled::Delivered => Mark::Delivered,
-                            Settled::Absent => Mark::DeliveredEarly,
-                            Settled::Elsewhere => continue,
-                        };
-                        drop(self.note(id, &queue, mark));
-                    }
-                    return;
-                }
                 Err(fault) if fault.is_of_connection() && !shard.clock.until(ends).is_zero() => {
                     self.timers.sleep(PAUSE).await;
+                }
+                Ok(absent) => {
+                    for (&id, _) in ids.iter().zip(absent).filter(|(_, is_absent)| *is_absent) {
+                        // It may be held back still.
+                        let records = self.records_of(id);
+                        drop(records.note(id, queue.tag(), Mark::Delivered));
+                    }
+                    return;
                 }
                 Err(_) => return,
             }
@@ -87,9 +83,10 @@ impl Client {
         for (&id, is_acked) in ids.iter().zip(flags) {
             if is_acked {
                 acked.insert(id);
-                drop(self.note(id, &queue, Mark::Delivered));
             } else {
-                absent.push((id, self.note(id, &queue, Mark::DeliveredEarly)));
+                // It may be held back still.
+                let note = self.records_of(id).note(id, queue.tag(), Mark::Delivered);
+                absent.push((id, note));
             }
         }
         for (id, is_held_back) in absent {
@@ -100,15 +97,5 @@ impl Client {
         // Named twice, it is there once.
         let answer = |item: &AckItem| item.id.is_some_and(|id| acked.remove(&id));
         Ok(items.iter().map(answer).collect())
-    }
-
-    /// Notes what became of a message; whether there was anything to note.
-    fn note(
-        &self,
-        id: TransactionId,
-        queue: &QueueKey,
-        mark: Mark,
-    ) -> impl Future<Output = std::result::Result<bool, Fault>> + use<> {
-        self.records_of(id).mark(id, queue.tag(), mark)
     }
 }

@@ -1,4 +1,4 @@
-//! A server of queues: the operations on a queue, each one call of the script.
+//! A server of queues: the operations on a queue.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,10 +15,11 @@ use super::{
     clock::Clock,
     connection::{Connection, Fault},
     dead::tell_of_deaths,
-    handed::{Handed, Lent},
+    handed::Handed,
     keys,
+    library::Function,
     reader::Reader,
-    scripts::Script,
+    record::whole,
     sweep::Rounds,
 };
 use crate::{
@@ -36,11 +37,11 @@ pub(super) struct Shard {
     pub(super) clock: Rc<Clock>,
     /// Pushes, which a server without memory refuses.
     pub(super) pushes: Rc<Batcher>,
-    /// What is done with dead letters.
-    pub(super) dead_letters: Rc<Batcher>,
     /// Everything else.
     others: Rc<Batcher>,
     pub(super) rounds: Rounds,
+    /// Whether the records of all transactions are on it.
+    has_records: bool,
     /// This worker's name there, another one for each connection.
     worker: RefCell<Rc<str>>,
     /// Whether it has told the server by that name that it is there.
@@ -84,17 +85,6 @@ pub(super) enum Popped {
     Again,
 }
 
-/// What becomes of a message when a lease is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
-    /// It is delivered by this.
-    Delivered,
-    /// The queue does not have it.
-    Absent,
-    /// Somebody else has it by now, and theirs it is to settle.
-    Elsewhere,
-}
-
 /// A waiter's names: its worker and its number there.
 #[derive(Clone, Copy)]
 pub(super) struct Waiter<'name> {
@@ -125,43 +115,37 @@ pub(super) fn is_reliable(lease: LeaseId) -> bool {
 }
 
 impl Shard {
-    /// The scripts that its connection needs.
-    pub(super) fn scripts() -> [Rc<Script>; 3] {
-        [Script::push, Script::dead, Script::queue].map(|script| script().into())
-    }
-
     pub(super) fn new(
         connection: Connection,
         clock: Rc<Clock>,
-        [push, dead, queue]: [Rc<Script>; 3],
         limits: &Limits,
         deaths: &Arc<Deaths>,
+        has_records: bool,
         timers: &Rc<Timers>,
     ) -> Self {
         let retention_ms = u64::try_from(limits.queue_retention.as_millis()).unwrap_or(u64::MAX);
         let (queues_max, deliveries_max) = (limits.queues_max as u64, limits.deliveries_max as u64);
-        let batcher = |script| {
+        let batcher = |function| {
             let (clock, deaths) = (Rc::clone(&clock), Arc::clone(deaths));
             Batcher::new(
                 connection.clone(),
-                script,
+                function,
                 move |arguments| {
-                    arguments.number(clock.for_scripts());
+                    arguments.number(clock.for_functions());
                     arguments.number(retention_ms);
                     arguments.number(queues_max);
                     arguments.number(deliveries_max);
                 },
                 move |news| tell_of_deaths(&news, &deaths),
-                timers,
             )
         };
         Self {
-            pushes: batcher(push),
-            dead_letters: batcher(dead),
-            others: batcher(queue),
+            pushes: batcher(Function::Push),
+            others: batcher(Function::Queue),
             rounds: Rounds::new(timers, &clock),
             worker: RefCell::new("".into()),
             has_swept: Cell::new(false),
+            has_records,
             connection,
             clock,
         }
@@ -207,21 +191,21 @@ impl Shard {
         let is_waiter = waiter.is_some();
         let write = |arguments: &mut Arguments<'_>| {
             arguments.text("pop");
-            write_terms(pop, arguments);
-            arguments.text(waiter.map_or("", |it| it.worker));
-            match waiter {
-                Some(waiter) => arguments.number(waiter.number),
-                None => arguments.text(""),
+            arguments.expect_ids(pop.count_max.min(POP_MAX));
+            arguments.bytes(&Terms::of(pop).write());
+            if let Some(waiter) = waiter {
+                arguments.bytes(&waiter.write(pop));
+                arguments.bytes(&takers(earlier, waiter.number));
+            } else {
+                arguments.text("");
+                arguments.text("");
             }
-            arguments.text(&earlier.join(" "));
+            arguments.number(self.has_records.into());
         };
         self.others.ask_then(&key.key, write, move |reply| {
             let read = |reply: Bytes| {
                 match reply.first() {
-                    Some(b'M') => {
-                        let handed = Handed::read(&mut Reader::new(&reply.slice(1..)), None);
-                        handed.map(Popped::Messages)
-                    }
+                    Some(b'M') => Handed::read_last(&reply.slice(1..)).map(Popped::Messages),
                     Some(b'W') if is_waiter => Some(Popped::Waits),
                     Some(b'N') => Some(Popped::Nothing),
                     Some(b'A') => Some(Popped::Again),
@@ -233,41 +217,34 @@ impl Shard {
         });
     }
 
-    /// Ends a wait, and calls `then` when that is done.
+    /// Ends a wait, and calls `then` with whether it was still there.
     pub(super) fn cancel(
         &self,
         key: &QueueKey,
         pop: &Pop,
         waiter: Waiter<'_>,
-        then: impl FnOnce(Result<(), Fault>) + 'static,
+        then: impl FnOnce(Result<bool, Fault>) + 'static,
     ) {
         let write = |arguments: &mut Arguments<'_>| {
             arguments.text("cancel");
-            let kind = kind_letter(pop.kind);
-            let (count, bytes, life) = terms(pop);
-            let Waiter { worker, number } = waiter;
-            arguments.text(&format!("{worker} {number} {count} {bytes} {life} {kind}"));
+            arguments.bytes(&waiter.write(pop));
         };
-        let then = move |reply: Result<Bytes, Fault>| then(reply.map(drop));
+        let then = move |reply: Result<Bytes, Fault>| then(reply.map(|it| *it == *b"1"));
         self.others.ask_then(&key.key, write, then);
     }
 
-    /// What becomes of each of the messages by this.
+    /// Messages that are out by a lease are delivered; which of them the queue does not have.
     pub(super) async fn settle(
         &self,
         key: &QueueKey,
         lease: LeaseId,
         ids: &[TransactionId],
-    ) -> Result<Vec<Settled>, Fault> {
+    ) -> Result<Vec<bool>, Fault> {
         let answer = self.ask("settle", key, |arguments| {
             arguments.number(lease.0);
             arguments.text(&joined(ids));
         });
-        read_flags(&answer.await?, ids.len(), |flag| match flag {
-            b'1' => Settled::Delivered,
-            b'2' => Settled::Elsewhere,
-            _ => Settled::Absent,
-        })
+        read_flags(&answer.await?, ids.len(), |flag| flag == b'0')
     }
 
     /// Which of the messages were still out by this lease, and are no more.
@@ -313,17 +290,7 @@ impl Shard {
             arguments.number(count_max as u64);
             arguments.number(clamped(bytes_max));
         });
-        let reply = answer.await?;
-        let mut reader = Reader::new(&reply);
-        let read = |reader: &mut Reader| {
-            Some(Handed {
-                lease: LeaseId::default(),
-                bytes: usize::try_from(reader.number()?).ok()?,
-                messages: reader.all_ids()?.into_iter().map(Lent::seen).collect(),
-                payload: None,
-            })
-        };
-        read(&mut reader).ok_or(Fault::Nonsense)
+        Handed::read(&mut Reader::new(&answer.await?)).ok_or(Fault::Nonsense)
     }
 
     pub(super) async fn describe(
@@ -424,7 +391,7 @@ impl Shard {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        let batchers = [&self.pushes, &self.dead_letters, &self.others];
+        let batchers = [&self.pushes, &self.others];
         batchers.iter().all(|it| it.is_idle()) && self.connection.in_flight() == 0
     }
 }
@@ -445,27 +412,77 @@ pub(super) fn joined(ids: &[TransactionId]) -> String {
     text
 }
 
-fn kind_letter(kind: LeaseKind) -> &'static str {
-    match kind {
-        LeaseKind::Delivery => "D",
-        LeaseKind::Reliable => "R",
+/// What a pop asks for, as servers take it.
+pub(super) struct Terms {
+    count_max: u32,
+    bytes_max: u64,
+    pub(super) life_ms: u64,
+    kind: u8,
+}
+
+impl Terms {
+    /// Those of a pop, each at least one, and no larger than what is exact in the servers' functions.
+    pub(super) fn of(pop: &Pop) -> Self {
+        let life_ms = u64::try_from(pop.lease.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            // No larger than that, which fits.
+            count_max: u32::try_from(pop.count_max.clamp(1, POP_MAX)).unwrap_or(1),
+            bytes_max: clamped(pop.bytes_max),
+            life_ms: life_ms.clamp(1, LEASE_MAX_MS),
+            kind: match pop.kind {
+                LeaseKind::Delivery => b'D',
+                LeaseKind::Reliable => b'R',
+            },
+        }
+    }
+
+    /// As in `TERMS` of the servers' functions.
+    fn write(&self) -> [u8; 21] {
+        let mut text = [0; 21];
+        text[..4].copy_from_slice(&self.count_max.to_be_bytes());
+        text[4..12].copy_from_slice(&whole(self.bytes_max));
+        text[12..20].copy_from_slice(&whole(self.life_ms));
+        text[20] = self.kind;
+        text
     }
 }
 
-/// Most messages, most bytes, and milliseconds of the lease, each at least one.
-pub(super) fn terms(pop: &Pop) -> (u64, u64, u64) {
-    let life_ms = u64::try_from(pop.lease.as_millis()).unwrap_or(u64::MAX);
-    (
-        clamped(pop.count_max.clamp(1, POP_MAX)),
-        clamped(pop.bytes_max),
-        life_ms.clamp(1, LEASE_MAX_MS),
-    )
+impl Waiter<'_> {
+    /// As in `WAITER` of the servers' functions.
+    fn write(&self, pop: &Pop) -> [u8; 69] {
+        let mut text = [0; 69];
+        let name = self.worker.as_bytes();
+        let length = name.len().min(32);
+        text[..length].copy_from_slice(&name[..length]);
+        text[32..40].copy_from_slice(&self.number.to_be_bytes());
+        text[40..48].copy_from_slice(&taker(self.worker, self.number));
+        text[48..].copy_from_slice(&Terms::of(pop).write());
+        text
+    }
+}
+
+/// A ticket is the count of its worker's requests times this, and some more.
+const TICKETS_A_REQUEST: u64 = 1 << 32;
+
+/// A number for a pop, by which it is known whose what is out is: the beginning of its worker's name, which is
+/// hexadecimal, and what no other ticket of that worker begins with.
+fn taker(worker: &str, number: u64) -> [u8; 8] {
+    let name = worker
+        .get(..5)
+        .and_then(|start| u64::from_str_radix(start, 16).ok());
+    whole(name.unwrap_or_default() * TICKETS_A_REQUEST + number / TICKETS_A_REQUEST)
+}
+
+/// The numbers of a pop under so many names of its worker.
+pub(super) fn takers(workers: &[Rc<str>], number: u64) -> Vec<u8> {
+    let takers = workers.iter().map(|worker| taker(worker, number));
+    takers.flatten().collect()
 }
 
 /// Messages of one answer: as many ids as a server sends in one go without trouble. The rest stays in the queue.
 pub(super) const POP_MAX: usize = 100_000;
 
-/// Numbers beyond this are not exact in the servers' scripts.
+/// Numbers beyond this are not exact in the servers' functions.
 const NUMBER_MAX: u64 = 1 << 50;
 
 /// The longest lease that can be told from others: about thirty years.
@@ -473,13 +490,4 @@ const LEASE_MAX_MS: u64 = 1_000_000_000_000;
 
 fn clamped(number: usize) -> u64 {
     (number as u64).min(NUMBER_MAX)
-}
-
-fn write_terms(pop: &Pop, arguments: &mut Arguments<'_>) {
-    let (count, bytes, life_ms) = terms(pop);
-    arguments.expect_ids(pop.count_max.min(POP_MAX));
-    arguments.number(count);
-    arguments.number(bytes);
-    arguments.number(life_ms);
-    arguments.text(kind_letter(pop.kind));
 }

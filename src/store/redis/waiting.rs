@@ -18,12 +18,15 @@ use super::{
     connection::{Fault, Listener},
     handed::Handed,
     reader::Reader,
-    shard::{Popped, QueueKey, Shard, Waiter, terms},
+    shard::{Popped, QueueKey, Shard, Terms, Waiter, takers},
 };
 use crate::mailbox::{Pop, Reply};
 
 /// Names of its worker that a pop remembers. What was handed to it under others comes back when its lease lapses.
 const EARLIER_MAX: usize = 4;
+
+/// The length of a payload that does not come with a hand-over.
+const NO_PAYLOAD: u32 = u32::MAX;
 
 /// The pops of a worker that have no answer yet, by the numbers of their tickets.
 ///
@@ -274,7 +277,11 @@ impl Client {
             // Once the answer is there, or what was handed over turns out to be gone.
             return;
         }
-        let queue = QueueKey::of(&waiting.pop.queue);
+        self.ask_to_cancel(number, &waiting.pop, true);
+    }
+
+    fn ask_to_cancel(self: &Rc<Self>, number: u64, pop: &Pop, is_first: bool) {
+        let queue = QueueKey::of(&pop.queue);
         let shard = self.shard_of(&queue);
         let worker = shard.worker();
         let waiter = Waiter {
@@ -283,35 +290,49 @@ impl Client {
         };
         let under_way = UnderWay::of(self);
         let asked_as = Rc::clone(&worker);
-        shard.cancel(&queue, &waiting.pop, waiter, move |cancelled| {
-            under_way
-                .client()
-                .note_cancelled(number, &asked_as, cancelled);
+        shard.cancel(&queue, pop, waiter, move |cancelled| {
+            let client = under_way.client();
+            if is_first && matches!(cancelled, Ok(false)) {
+                client.cancel_again(number);
+            } else {
+                client.note_cancelled(number, &asked_as, cancelled.map(drop));
+            }
         });
     }
 
-    /// A wait that was asked to end under that name of its worker has ended. Whether it was still there or not: what
-    /// was handed over has come before this answer.
+    /// A wait that was to end was not there any more: what it was handed has come before that answer, or, from some
+    /// servers, comes right behind it. So it has come before the next one.
+    fn cancel_again(self: &Rc<Self>, number: u64) {
+        let waiters = self.waiters.0.borrow();
+        if let Some(waiting) = waiters
+            .get(&number)
+            .filter(|it| it.stage == Stage::Registered)
+        {
+            self.ask_to_cancel(number, &waiting.pop, false);
+        }
+    }
+
+    /// A wait that was asked to end under that name of its worker has ended, and what was handed over has come.
     fn note_cancelled(
         self: &Rc<Self>,
         number: u64,
         worker: &Rc<str>,
         cancelled: Result<(), Fault>,
     ) {
-        let server = {
+        let (server, is_its_name) = {
             let mut waiters = self.waiters.0.borrow_mut();
             let waiting = waiters.get_mut(&number);
             let Some(waiting) = waiting.filter(|it| it.stage == Stage::Registered) else {
                 return;
             };
             waiting.stage = Stage::Over;
-            waiting.server
+            (waiting.server, waiting.asked_as.as_ref() == Some(worker))
         };
         match cancelled {
             // The next one will do.
             Err(fault) if fault.is_of_connection() && self.shard_at(server).worker() == *worker => {
             }
-            cancelled => self.forget(number, cancelled.is_ok()),
+            cancelled => self.forget(number, cancelled.is_ok() && is_its_name),
         }
         self.reply(number, no_messages(), None);
     }
@@ -403,10 +424,8 @@ impl Shard {
         earlier: &[Rc<str>],
     ) -> Result<(), Fault> {
         let answer = self.ask("recover", key, |arguments| {
-            let (_, _, life_ms) = terms(pop);
-            arguments.text(&earlier.join(" "));
-            arguments.number(number);
-            arguments.number(life_ms);
+            arguments.bytes(&takers(earlier, number));
+            arguments.number(Terms::of(pop).life_ms);
         });
         answer.await.map(|_| ())
     }
@@ -454,17 +473,13 @@ impl Listener for Follower {
     }
 }
 
-/// Reads `<ticket> <number of ids> <length of the payload, or -> <lease> <bytes> <deliveries> <ids><payload>`.
+/// Reads a hand-over: the ticket it is for, what is handed out, and a payload if there is one.
 fn read_letter(letters: &mut Reader<'_>) -> Option<(u64, Handed)> {
-    let ticket = letters.number()?;
-    let count = usize::try_from(letters.number()?).ok()?;
-    let payload_bytes = match letters.word()? {
-        "-" => None,
-        length => Some(length.parse().ok()?),
-    };
-    let mut handed = Handed::read(letters, Some(count))?;
-    if let Some(length) = payload_bytes {
-        handed.payload = Some(letters.bytes(length)?);
+    let ticket = u64::from_be_bytes(letters.array()?);
+    let payload_bytes = u32::from_be_bytes(letters.array()?);
+    let mut handed = Handed::read(letters)?;
+    if payload_bytes != NO_PAYLOAD {
+        handed.payload = Some(letters.bytes(usize::try_from(payload_bytes).ok()?)?);
     }
     Some((ticket, handed))
 }

@@ -176,8 +176,11 @@ impl Scene {
         } else {
             Vec::new()
         };
+        let id = dice.pick(&self.ids);
+        // Whoever pushes something again under its id has said the first time that it may.
+        let may_repeat = id.to_string().ends_with(['0', '2', '4', '6', '8']);
         Push {
-            id: dice.pick(&self.ids),
+            id,
             priority: dice.pick(&[Priority::High, Priority::Low]),
             queues: dice.some(&self.queues, 4),
             groups,
@@ -189,7 +192,8 @@ impl Scene {
             },
             expiration: Self::expiration(dice, now),
             delay: Duration::from_micros(delay),
-            idempotency: dice.percent(30).then(|| self.idempotency(dice).into()),
+            idempotency: (may_repeat && dice.percent(60)).then(|| self.idempotency(dice).into()),
+            may_repeat,
         }
     }
 

@@ -17,6 +17,7 @@ fn keyed(number: usize, tenant: Option<&str>, text: &str, content: u8) -> Push {
     };
     Push {
         idempotency: Some(idempotency.into()),
+        may_repeat: false,
         ..message(number, &["q"])
     }
 }

@@ -37,9 +37,23 @@ impl Fault {
         }
     }
 
-    /// Whether a script has to be loaded first.
-    pub(in crate::store::redis) fn is_no_script(&self) -> bool {
-        matches!(self, Self::Server(words) if words.starts_with("NOSCRIPT"))
+    /// Whether the library of functions has to be loaded first.
+    pub(in crate::store::redis) fn is_no_function(&self) -> bool {
+        matches!(self, Self::Server(words) if words.starts_with("ERR Function not found"))
+    }
+
+    /// Whether the library of functions was there already.
+    pub(in crate::store::redis) fn is_of_known_library(&self) -> bool {
+        matches!(self, Self::Server(words) if words.ends_with("already exists"))
+    }
+
+    /// Whether the server takes no writes at the moment, though it may let functions empty it.
+    pub(in crate::store::redis) fn is_of_no_writes(&self) -> bool {
+        match self {
+            Self::NoMemory => true,
+            Self::Server(words) => words.starts_with("MISCONF") || words.starts_with("NOREPLICAS"),
+            _ => false,
+        }
     }
 
     /// Whether the server has become a replica: there is another one to be written to.

@@ -39,7 +39,7 @@ use crate::{
     store::Light,
 };
 
-use super::{clock::Clock, scripts::Script};
+use super::clock::Clock;
 
 /// What a connection is told to be.
 pub(super) struct Settings {
@@ -49,8 +49,6 @@ pub(super) struct Settings {
     pub(super) reply_timeout: Duration,
     /// How many commands may be on their way at once.
     pub(super) in_flight_max: usize,
-    /// Scripts that are made known to the server before anything else.
-    pub(super) scripts: Vec<Rc<Script>>,
     /// Where to say how it goes.
     pub(super) light: Light,
     pub(super) timers: Rc<Timers>,

@@ -7,7 +7,7 @@ use super::{
     order::{LIMITS, Order, pop, push, queue},
 };
 use crate::mailbox::{
-    GroupChange, GroupName, LeaseKind, Op, Pop, Refusal, Reply, Return, State, Tenant,
+    AckItem, GroupChange, GroupName, LeaseKind, Op, Pop, Refusal, Reply, Return, State, Tenant,
     TransactionId, engine::model_test::START,
 };
 
@@ -154,4 +154,34 @@ fn a_group_may_have_ten_thousand_members() {
     members.push("x".into());
     members.sort();
     assert_eq!(agents.answer(Op::Group(name)), Reply::Group(members));
+}
+
+#[test]
+fn what_leaves_the_middle_of_a_line_is_not_counted() {
+    let mut agents = Agents::start(&Bench::new(Layout::One), 1, &LIMITS, None);
+    let orders: Vec<_> = (1..=200).map(|it| push(it, &["a"], "x")).collect();
+    agents.answers(orders.iter().map(Order::op));
+    let ack = |ids: &[TransactionId]| Op::Ack {
+        queue: queue("a"),
+        transactions: ids
+            .iter()
+            .map(|id| AckItem {
+                text: id.to_string().into(),
+                id: Some(*id),
+            })
+            .collect(),
+    };
+    let ids: Vec<_> = orders.iter().map(Order::id).collect();
+    let mut left = 200;
+    for some in [&ids[150..160], &ids[20..150], &ids[1..2]] {
+        assert_eq!(
+            agents.answer(ack(some)),
+            Reply::Acked(vec![true; some.len()])
+        );
+        left -= some.len();
+        assert_eq!(size(&mut agents, "a"), left);
+    }
+    let popped = ids_of(&agents.answer(pop("a")));
+    assert_eq!(popped, [&ids[..1], &ids[2..20], &ids[160..]].concat());
+    assert_eq!(size(&mut agents, "a"), 0);
 }

@@ -23,8 +23,11 @@ pub(super) const INSPECT: &str = include_str!("inspect.lua");
 /// history. Gives how many transactions there are whose delay is over.
 const EXPIRE: &str = "
     for _, key in ipairs(redis.call('KEYS', 'pb:t:*')) do
-        if redis.call('HGET', key, 'x') * 1000 <= tonumber(ARGV[1]) then
-            redis.call('DEL', key)
+        if redis.call('TYPE', key).ok == 'string' then
+            local ends = struct.unpack('>I4', redis.call('GETRANGE', key, 0, 3))
+            if ends * 1000 <= tonumber(ARGV[1]) then
+                redis.call('DEL', key, key .. ':n')
+            end
         end
     end
     for _, key in ipairs(redis.call('KEYS', 'pb:i:*')) do

@@ -55,6 +55,7 @@ impl Order {
             expiration: Expiration::After(Duration::from_hours(1)),
             delay: Duration::ZERO,
             idempotency: None,
+            may_repeat: false,
         }))
     }
 }

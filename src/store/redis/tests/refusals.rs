@@ -1,4 +1,4 @@
-//! Servers that do not do as they are told: one that has forgotten its scripts, one whose memory is full.
+//! Servers that do not do as they are told: one that has forgotten its functions, one whose memory is full.
 
 use super::{
     bench::{Agents, Bench, Layout},
@@ -14,12 +14,12 @@ fn payloads(reply: &Reply) -> Vec<&[u8]> {
 }
 
 #[test]
-fn scripts_that_a_server_has_forgotten_are_given_to_it_again() {
+fn functions_that_a_server_has_forgotten_are_given_to_it_again() {
     let mut agents = Agents::start(&Bench::new(Layout::Three), 2, &LIMITS, None);
     let bench = std::rc::Rc::clone(&agents.bench);
     let forget = || {
         for server in bench.servers() {
-            server.ask(&["SCRIPT", "FLUSH", "SYNC"]);
+            server.ask(&["FUNCTION", "FLUSH", "SYNC"]);
         }
     };
     let order = push(1, &["a", "b"], "hello");
@@ -71,6 +71,8 @@ fn a_full_server_takes_nothing_in_and_lets_everything_out() {
         for server in bench.servers() {
             server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
         }
+        // Whoever comes now finds it so.
+        agents.crash(None);
         let refused = agents.answer(push(4, &["a"], "4").op());
         assert!(
             matches!(refused, Reply::Refused(Refusal::Full(_))),

@@ -2,9 +2,9 @@
 
 -- dead: most letters. Gives how many there are, how many of those that follow are of high priority, how often each was
 -- handed out, and the ids.
-function operations.dead(q)
+function operations.dead(key)
   local count_max = tonumber(argument())
-  open(q)
+  open(key)
   local ids, counts, high, from = {}, {}, 0, 0
   while #ids < count_max do
     local slice = call('ZRANGE', q .. ':x', text(from), text(from + SLICE - 1))
@@ -13,28 +13,27 @@ function operations.dead(q)
     end
     from = from + SLICE
     for at, value in ipairs(call('HMGET', q, unpack(slice))) do
-      local expires_at, _, place, deliveries = read_message(value)
+      local expires_at, _, flags, _, deliveries = read_message(value)
       if not is_over(expires_at) and #ids < count_max then
         ids[#ids + 1] = slice[at]
         counts[#ids] = deliveries
-        high = high + (place < LOW and 1 or 0)
+        high = high + (is_low(flags) and 0 or 1)
       end
     end
   end
   return table.concat({call('ZCARD', q .. ':x'), high, describe_counts(counts), table.concat(ids)}, ' ')
 end
 
--- Reads which dead letters something is to be done with: ids, or nothing and how many of the first. `handle` gets a
--- slice of them, and the values by their ids. Gives how many dead letters are left, and the ids of those that it was done
--- with.
-local function with_dead(q, handle)
+-- Reads which dead letters something is to be done with: ids, or nothing and how many of the first. `handle` gets them,
+-- and their values by their ids. Gives how many dead letters are left, and the ids of those that it was done with.
+local function with_dead(key, handle)
   local named, count = split_ids(argument()), tonumber(argument())
-  local head = open(q)
+  open(key)
   local ids = named
   if #named == 0 and count > 0 then
     ids = call('ZRANGE', q .. ':x', '0', text(count - 1))
   end
-  local values = read_messages(q, ids)
+  local values = read_messages(ids)
   local moved, over, stray, is_moved = {}, {}, {}, {}
   for _, id in ipairs(ids) do
     local expires_at, _, _, _, _, lease = read_message(values[id])
@@ -47,30 +46,31 @@ local function with_dead(q, handle)
     end
   end
   -- They would be in the way of those that follow.
-  forget(q, over, false, true)
+  forget(over)
+  in_slices(over, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
   in_slices(stray, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
-  handle(head, moved, values)
+  handle(moved, values)
   return call('ZCARD', q .. ':x') .. ' ' .. table.concat(moved)
 end
 
 -- redrive: ids, how many. They are in the line again, at their old places and as if never handed out.
-function operations.redrive(q)
-  return with_dead(q, function(head, ids, values)
+function operations.redrive(key)
+  return with_dead(key, function(ids, values)
     in_slices(ids, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
-    put_back(q, head, ids, values, DELIVERIES_COUNTED_MAX)
+    put_back(ids, values, DELIVERIES_COUNTED_MAX)
     -- All of them are back before anybody is served, so the next taker gets them in order.
-    serve(q, head)
+    serve()
   end)
 end
 
 -- purge: ids, how many. The queue is rid of them.
-function operations.purge(q)
-  return with_dead(q, function(head, ids, values)
-    let_go(q, head, ids, values, false, true)
-    if head.d then
+function operations.purge(key)
+  return with_dead(key, function(ids, values)
+    part_with(ids, values)
+    if due > 0 then
       -- There may be nothing left to keep the queue for.
-      look_by(q, head, now)
-      seal(q, head)
+      look_by(now)
     end
+    seal()
   end)
 end

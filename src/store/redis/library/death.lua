@@ -2,14 +2,23 @@
 
 -- What has died in this call, for who made it: of each queue its key without what is the same in all, and how many;
 -- then how often they had been handed out, and their ids.
-local deaths = {}
+local deaths
 
-local function bury(q, head, id, expires_at, bytes, place, deliveries, stays)
-  put(q, head, id, struct.pack(OUT, expires_at, bytes, place, deliveries, stays, DEAD, 0))
+-- How often each of some messages was handed out: the last number stands for all that follow, and most are the same.
+local function describe_counts(counts)
+  local last = #counts
+  while last > 1 and counts[last - 1] == counts[last] do
+    last = last - 1
+  end
+  return table.concat(counts, ',', 1, last)
+end
+
+local function bury(id, expires_at, bytes, flags, place, deliveries)
+  put(id, pack(OUT, expires_at, bytes, flags, place, deliveries, DEAD, 0))
 end
 
 -- Messages that are out become dead letters, in the order in which they were in the line.
-local function die(q, head, ids, values)
+local function die(ids, values)
   if #ids == 0 then
     return
   end
@@ -17,8 +26,8 @@ local function die(q, head, ids, values)
   in_slices(ids, function(slice)
     local places, times = {}, {}
     for _, id in ipairs(slice) do
-      local expires_at, bytes, place, deliveries, stays = read_message(values[id])
-      bury(q, head, id, expires_at, bytes, place, deliveries, stays)
+      local expires_at, bytes, flags, place, deliveries = read_message(values[id])
+      bury(id, expires_at, bytes, flags, place, deliveries)
       places[#places + 1] = text(place)
       places[#places + 1] = id
       times[#times + 1] = text(expires_at * 1000)
