@@ -321,8 +321,7 @@ impl Call<'_> {
         match self.attempt(connection, function).await {
             Err(fault) if fault.is_no_function() => {
                 // The server did not have it, so nothing was done.
-                let load = [b"FUNCTION", &b"LOAD"[..], library::text().as_bytes()];
-                match connection.call(&load).await {
+                match connection.call(&library::load_command()).await {
                     // Somebody else was faster.
                     Err(fault) if fault.is_of_known_library() => {}
                     loaded => drop(loaded?),

@@ -197,15 +197,6 @@ impl Client {
         runtime::spawn(async move { operation(Rc::clone(&under_way.0)).await });
     }
 
-    /// Runs a task that is an operation under way.
-    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        let under_way = UnderWay::of(self);
-        runtime::spawn(async move {
-            task.await;
-            drop(under_way);
-        });
-    }
-
     /// Whether nothing is under way but pops that wait.
     pub(super) fn is_idle(&self) -> bool {
         self.under_way.get() == 0

@@ -81,7 +81,7 @@ impl Client {
             let shard = self.shard_of(queue);
             let removed = shard.remove(queue, &gone);
             // Whoever comes across what is left of them does the same.
-            self.spawn(async move { drop(removed.await) });
+            self.operate(async move |_| drop(removed.await));
         }
         if messages.is_empty() {
             return false;

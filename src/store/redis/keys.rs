@@ -91,7 +91,7 @@ pub(super) fn record_key(id: TransactionId) -> String {
 
 /// The key of the notes on a transaction's messages.
 pub(super) fn notes_key(id: TransactionId) -> String {
-    format!("pb:t:{{{id}}}:n")
+    record_key(id) + ":n"
 }
 
 /// The key of a group.

@@ -300,8 +300,7 @@ impl Client {
     /// Takes a record away whose push has failed, now or as soon as its server is within reach: who pushed was told
     /// that it failed.
     fn undo(self: &Rc<Self>, id: TransactionId) {
-        let this = Rc::clone(self);
-        self.spawn(async move {
+        self.operate(async move |this| {
             for _ in 0..UNDO_ATTEMPTS {
                 if this.delete(id).await.is_ok() {
                     return;

@@ -344,8 +344,7 @@ impl Client {
         let Some(waiting) = waiting.filter(|it| !is_answered || !it.earlier.is_empty()) else {
             return;
         };
-        let this = Rc::clone(self);
-        self.spawn(async move {
+        self.operate(async move |this| {
             let Waiting {
                 pop,
                 asked_as,
@@ -454,7 +453,7 @@ impl Listener for Follower {
             shard.set_worker(worker);
             // In this order: waiters of a worker that has not said that it is there are nobody's.
             let swept = client.sweep_shard(self.server);
-            client.spawn(swept);
+            client.operate(async move |_| swept.await);
             client.register_again(self.server);
         }
     }

@@ -39,8 +39,7 @@ pub(super) async fn greet(state: &State) -> Result<Option<String>, Reason> {
     if let Some(time) = clock::from_time_reply(time) {
         state.clock.set(time, before);
     }
-    let load = [b"FUNCTION", &b"LOAD"[..], library::text().as_bytes()];
-    match state.call(&load).await {
+    match state.call(&library::load_command()).await {
         // One that takes no writes now may have the library nevertheless. If not, the first call finds out.
         Err(fault) if fault.is_of_known_library() || fault.is_of_no_writes() => {}
         loaded => drop(said(loaded)?),

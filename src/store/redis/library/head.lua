@@ -24,18 +24,10 @@ end
 local function seal()
   if is_changed then
     local head = pack(HEAD, number, due, last_pop, high_end, low_end, husks, has_returned and 1 or 0)
-    is_changed = false
-    if #noted == 2 then
-      call('HSET', q, '-', head, noted[1], noted[2])
-    else
-      call('HSET', q, '-', head, unpack(noted))
-    end
+    call('HSET', q, '-', head, unpack(noted))
+    is_changed, noted = false, {}
   elseif #noted > 0 then
     call('HSET', q, unpack(noted))
-  else
-    return
-  end
-  if #noted > 0 then
     noted = {}
   end
 end
@@ -106,9 +98,14 @@ local function drop_husks()
   husks, is_changed = 0, true
 end
 
+-- Where messages of a priority are that have not been handed out.
+local function list_of(is_low_part)
+  return q .. (is_low_part and ':l' or ':h')
+end
+
 -- A message that has not been handed out leaves its list; whether it leaves a trace.
 local function pluck(id, flags, is_traced)
-  local list = q .. (is_low(flags) and ':l' or ':h')
+  local list = list_of(is_low(flags))
   if call('LLEN', list) <= SEARCHED_MAX then
     call('LREM', list, '0', id)
   else
@@ -143,11 +140,6 @@ end
 
 -- Takes messages out of the queue; those that are not out are to be detached as well.
 local function forget(ids)
-  if #ids == 1 then
-    call('HDEL', q, ids[1])
-    call('ZREM', q .. ':t', ids[1])
-    return
-  end
   in_slices(ids, function(slice)
     call('HDEL', q, unpack(slice))
     call('ZREM', q .. ':t', unpack(slice))

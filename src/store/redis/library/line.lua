@@ -54,7 +54,7 @@ local function put_aside(part, ids, values, from)
     end
   end
   if part % 2 == 0 then
-    call('LPUSH', q .. (part == 2 and ':h' or ':l'), unpack(rest))
+    call('LPUSH', list_of(part == 4), unpack(rest))
   else
     call('ZADD', q .. ':r', unpack(rest))
   end
@@ -80,16 +80,17 @@ local function take_some(count_max, bytes_max, life, kind, taker)
       for at, id in ipairs(slice) do
         local value = values[at]
         local expires_at, bytes, flags, place, deliveries = read_message(value)
-        if part % 2 == 0 and (not is_fresh(value) or seen and seen[id]) then
+        local is_husk = part % 2 == 0 and not is_fresh(value)
+        if seen then
+          is_husk, seen[id] = is_husk or seen[id], true
+        end
+        if is_husk then
           husks, is_changed = husks - 1, true
           cleared = cleared + 1
           if value == HUSK then
             over[#over + 1] = id
           end
         elseif is_over(expires_at) then
-          if seen then
-            seen[id] = true
-          end
           over[#over + 1] = id
           cleared = cleared + 1
         elseif #ids > 0 and total + bytes > bytes_max then
@@ -98,9 +99,6 @@ local function take_some(count_max, bytes_max, life, kind, taker)
           break
         else
           lease = lease or new_lease(life, kind)
-          if seen then
-            seen[id] = true
-          end
           local count, time = hand_out(id, expires_at, bytes, flags, place or next_place(flags), deliveries or 0, lease,
             taker)
           times[#times + 1] = time

@@ -26,7 +26,7 @@ local function each_in_line(is_low_part, handle)
     end
     from = from + SLICE
   end
-  local list, seen = q .. (is_low_part and ':l' or ':h'), 0
+  local list, seen = list_of(is_low_part), 0
   while true do
     local ids = call('LRANGE', list, text(seen), text(seen + SLICE - 1))
     if is_done_with(ids, true) then

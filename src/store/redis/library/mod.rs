@@ -98,9 +98,9 @@ fn functions() -> String {
         .replace("local SEARCHED_MAX = 128\n", "local SEARCHED_MAX = 1\n")
 }
 
-/// The library as a server takes it.
-pub(super) fn text() -> &'static str {
-    &TEXT
+/// The command by which a server takes the library.
+pub(super) fn load_command() -> [&'static [u8]; 3] {
+    [b"FUNCTION", b"LOAD", TEXT.as_bytes()]
 }
 
 impl Function {

@@ -32,7 +32,7 @@ local function enter(id, value, payload_of, source)
   if is_low then
     last_end = low_end
   end
-  local is_first = call('RPUSH', is_low and q .. ':l' or q .. ':h', id) == 1
+  local is_first = call('RPUSH', list_of(is_low), id) == 1
   if expires_at < last_end and not is_first then
     put(id, pack(FRESH, expires_at, bytes, flags + TIMED))
     call('ZADD', q .. ':t', text(expires_at * 1000), id)

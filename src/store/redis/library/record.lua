@@ -23,6 +23,17 @@ local function read_record(record)
   end
 end
 
+-- The same, of the record that is there.
+local function read_record_at(key)
+  return read_record(call('GETRANGE', key, '0', text(RECORD_LENGTH - 1)))
+end
+
+-- The list of a record's queues.
+local function queues_of(key, bytes, length)
+  local from = RECORD_LENGTH + bytes
+  return call('GETRANGE', key, text(from), text(from + length - 1))
+end
+
 -- Writes a record, unless there is one. Gives whether it has done so.
 local function create(key, record)
   local expires_at = text((unpack_value('>I4', record)))
@@ -30,7 +41,7 @@ local function create(key, record)
     return true
   end
   -- It may be over without being gone yet.
-  if read_record(call('GETRANGE', key, '0', text(RECORD_LENGTH - 1))) then
+  if read_record_at(key) then
     return false
   end
   call('SET', key, record, 'EXAT', expires_at)

@@ -7,7 +7,7 @@ local function create_one(key)
   local expires_at, bytes, priority, held, delay_end, hold, queues, callback, further = unpack_value(RECORD, record)
   if held == 0 then
     return create(key, record) and '1' or '0'
-  elseif read_record(call('GETRANGE', key, '0', text(RECORD_LENGTH - 1))) then
+  elseif read_record_at(key) then
     return '0'
   end
   hold = call('INCR', 'pb:delayed:n')
@@ -22,13 +22,12 @@ end
 -- and what is noted stays noted.
 local function note_one(key)
   local tag, new = argument(), argument()
-  local expires_at, bytes, _, held, _, _, queues = read_record(call('GETRANGE', key, '0', text(RECORD_LENGTH - 1)))
+  local expires_at, bytes, _, held, _, _, queues = read_record_at(key)
   if not expires_at then
     return '0'
   elseif new == 'H' then
     -- Delivered before it arrives, if it is held back.
-    local from = RECORD_LENGTH + bytes
-    local tags = held == 1 and call('GETRANGE', key, text(from), text(from + queues - 1)) or ''
+    local tags = held == 1 and queues_of(key, bytes, queues) or ''
     if not string.find(' ' .. tags .. ' ', ' ' .. tag .. ' ', 1, true) then
       return '0'
     end
@@ -49,14 +48,13 @@ local function read_head_of(keys, given)
   if not expires_at then
     return false
   end
-  local from = RECORD_LENGTH + bytes
-  return head .. (queues > 0 and call('GETRANGE', keys[1], text(from), text(from + queues - 1)) or '')
+  return head .. queues_of(keys[1], bytes, queues)
 end
 
 -- What was held back is in its queues.
 local function release_record(keys, given)
   begin(given)
-  if read_record(call('GETRANGE', keys[1], '0', text(RECORD_LENGTH - 1))) then
+  if read_record_at(keys[1]) then
     call('SETRANGE', keys[1], text(HELD_AT), '\0')
   end
   return '1'
@@ -109,8 +107,7 @@ local function delete(keys, given)
   local queues = false
   if #head == RECORD_LENGTH then
     local _, bytes, _, held, _, hold, length = unpack_value(RECORD, head)
-    local from = RECORD_LENGTH + bytes
-    queues = call('GETRANGE', key, text(from), text(from + length - 1))
+    queues = queues_of(key, bytes, length)
     if held == 1 then
       call('ZREM', 'pb:delayed', member_of(key, hold))
     end
