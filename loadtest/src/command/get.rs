@@ -1,22 +1,17 @@
 //! The same path over and over again, each connection as fast as it is answered.
 
-use std::{
-    ops::ControlFlow,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{CommandError, Ended};
+use super::{
+    CommandError, Ended,
+    closed_loop::{ClosedLoop, Repeated},
+};
 use crate::{
-    connection::{Connection, ConnectionError, UnderWay},
+    connection::Connection,
     crew::{self, Plan},
-    event_loop::Load,
     exchange::{Answer, Asked, Protocol, Request},
-    latencies::Latencies,
     options::{Options, Timing},
-    phases::Phases,
-    recent::Recent,
-    tally::Tally,
+    tally::{Counter, Tally},
 };
 
 #[derive(Debug, clap::Args)]
@@ -56,18 +51,10 @@ impl Get {
             duration: Some(self.timing.duration),
             options: &self.options,
         };
-        let outcome = crew::run(plan, |part| Thread {
-            path: &self.path,
-            phases: part.phases,
-            tally: Arc::clone(&part.tally),
-            latencies: Latencies::new(),
-            recent: part.recent.clone(),
-            under_way: 0,
+        let outcome = crew::run(plan, |part| {
+            ClosedLoop::new(part, Gets { path: &self.path })
         })?;
-        let mut latencies = Latencies::new();
-        for thread in &outcome.loads {
-            latencies.add(&thread.latencies);
-        }
+        let latencies = ClosedLoop::latencies(&outcome.loads);
         let mut report = self.options.report("get");
         report.text("path", self.path.as_str());
         report.count("connections", u64::from(self.connections));
@@ -87,56 +74,20 @@ impl Get {
     }
 }
 
-/// One thread's connections.
-struct Thread<'a> {
+/// What each thread asks for.
+struct Gets<'a> {
     path: &'a str,
-    phases: Phases,
-    tally: Arc<Tally>,
-    latencies: Latencies,
-    recent: Recent,
-    under_way: usize,
 }
 
-impl Load for Thread<'_> {
-    fn ready(&mut self, connection: &mut Connection, now: Instant) {
-        if self.phases.is_over(now) {
-            return;
-        }
+impl Repeated for Gets<'_> {
+    const ASKED: Asked = Asked::Get;
+    const DONE: Answer<'static> = Answer::Got;
+
+    fn ask(&mut self, connection: &mut Connection, now: Instant) {
         connection.ask(&Request::Get { path: self.path }, now);
-        self.under_way += 1;
     }
 
-    fn answered(
-        &mut self,
-        connection: &mut Connection,
-        answer: Answer<'_>,
-        asked: UnderWay,
-        now: Instant,
-    ) {
-        self.under_way -= 1;
-        if answer == Answer::Got {
-            self.tally.received.count();
-            if self.phases.is_measured(now) {
-                let latency = now - asked.since;
-                self.latencies.record(latency);
-                self.recent.record(latency);
-            }
-            self.ready(connection, now);
-        } else {
-            self.tally.refuse(&answer);
-            connection.pause();
-        }
-    }
-
-    fn dropped(&mut self, connection: &mut Connection, _why: ConnectionError) {
-        self.tally.dropped.count();
-        if connection.asked() == Some(Asked::Get) {
-            self.tally.unknown.count();
-            self.under_way -= 1;
-        }
-    }
-
-    fn turn(&mut self, _: &mut [Connection], now: Instant) -> ControlFlow<(), Option<Instant>> {
-        self.phases.closed_loop(now, self.under_way)
+    fn done(tally: &Tally) -> &Counter {
+        &tally.received
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each. Wrong arguments end with exit code 2, a run that fails or loses something with 1.
 
+mod closed_loop;
 mod fanout;
 mod filling;
 mod get;

@@ -1,25 +1,20 @@
 //! Pushes, each connection as fast as it is answered.
 
-use std::{
-    ops::ControlFlow,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{CommandError, Ended};
+use super::{
+    CommandError, Ended,
+    closed_loop::{ClosedLoop, Repeated},
+};
 use crate::{
-    connection::{Connection, ConnectionError, UnderWay},
+    connection::Connection,
     crew::{self, Part, Plan},
-    event_loop::Load,
     exchange::{Answer, Asked, Request},
-    latencies::Latencies,
     options::{Options, PayloadOptions, Timing},
     payload::Payloads,
-    phases::Phases,
     queue::Prefix,
     random,
-    recent::Recent,
-    tally::Tally,
+    tally::{Counter, Tally},
 };
 
 #[derive(Debug, clap::Args)]
@@ -52,22 +47,17 @@ impl Push {
             duration: Some(self.timing.duration),
             options: &self.options,
         };
-        let outcome = crew::run(plan, |part| Thread {
-            push: &self,
-            prefix: &prefix,
-            payloads: &payloads,
-            seed,
-            phases: part.phases,
-            tally: Arc::clone(&part.tally),
-            latencies: Latencies::new(),
-            recent: part.recent.clone(),
-            next: Numbers::of(part),
-            under_way: 0,
+        let outcome = crew::run(plan, |part| {
+            let pushes = Pushes {
+                queues: self.queues,
+                prefix: &prefix,
+                payloads: &payloads,
+                seed,
+                next: Numbers::of(part),
+            };
+            ClosedLoop::new(part, pushes)
         })?;
-        let mut latencies = Latencies::new();
-        for thread in &outcome.loads {
-            latencies.add(&thread.latencies);
-        }
+        let latencies = ClosedLoop::latencies(&outcome.loads);
         let mut report = self.options.report("push");
         report.count("connections", u64::from(self.connections));
         report.count("queues", u64::from(self.queues));
@@ -120,67 +110,31 @@ impl Numbers {
     }
 }
 
-/// One thread's connections.
-struct Thread<'a> {
-    push: &'a Push,
+/// What each thread asks for.
+struct Pushes<'a> {
+    queues: u32,
     prefix: &'a Prefix,
     payloads: &'a Payloads,
     seed: u64,
-    phases: Phases,
-    tally: Arc<Tally>,
-    latencies: Latencies,
-    recent: Recent,
     next: Numbers,
-    under_way: usize,
 }
 
-impl Load for Thread<'_> {
-    fn ready(&mut self, connection: &mut Connection, now: Instant) {
-        if self.phases.is_over(now) {
-            return;
-        }
+impl Repeated for Pushes<'_> {
+    const ASKED: Asked = Asked::Push;
+    const DONE: Answer<'static> = Answer::Pushed;
+
+    fn ask(&mut self, connection: &mut Connection, now: Instant) {
         let number = self.next.take();
-        let queue = random::below(self.push.queues, self.seed, number);
+        let queue = random::below(self.queues, self.seed, number);
         let request = Request::Push {
             queues: self.prefix.only(queue),
             payloads: self.payloads,
             number,
         };
         connection.ask(&request, now);
-        self.under_way += 1;
     }
 
-    fn answered(
-        &mut self,
-        connection: &mut Connection,
-        answer: Answer<'_>,
-        asked: UnderWay,
-        now: Instant,
-    ) {
-        self.under_way -= 1;
-        if answer == Answer::Pushed {
-            self.tally.pushed.count();
-            if self.phases.is_measured(now) {
-                let latency = now - asked.since;
-                self.latencies.record(latency);
-                self.recent.record(latency);
-            }
-            self.ready(connection, now);
-        } else {
-            self.tally.refuse(&answer);
-            connection.pause();
-        }
-    }
-
-    fn dropped(&mut self, connection: &mut Connection, _why: ConnectionError) {
-        self.tally.dropped.count();
-        if connection.asked() == Some(Asked::Push) {
-            self.tally.unknown.count();
-            self.under_way -= 1;
-        }
-    }
-
-    fn turn(&mut self, _: &mut [Connection], now: Instant) -> ControlFlow<(), Option<Instant>> {
-        self.phases.closed_loop(now, self.under_way)
+    fn done(tally: &Tally) -> &Counter {
+        &tally.pushed
     }
 }

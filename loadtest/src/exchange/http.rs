@@ -1,6 +1,6 @@
 //! Answers of HTTP/1.1, whatever is in them.
 
-use super::{ANSWER_BYTES_MAX, Malformed, chunks};
+use super::{ANSWER_BYTES_MAX, Answer, Decoded, Malformed, chunks};
 
 /// An answer with more headers is refused.
 const HEADERS_MAX: usize = 64;
@@ -11,6 +11,18 @@ pub(super) struct Response<'a> {
     pub(super) body: &'a [u8],
     /// The length of all of it, with what came before it provisionally.
     pub(super) bytes: usize,
+}
+
+impl Response<'_> {
+    /// What the whole answer says.
+    pub(super) fn decoded<'a>(&self, answer: Answer<'a>) -> Decoded<'a> {
+        Decoded {
+            answer,
+            bytes: self.bytes,
+            closes: self.head.closes,
+            goes_on: false,
+        }
+    }
 }
 
 /// What matters of a head.

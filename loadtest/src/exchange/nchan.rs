@@ -62,7 +62,7 @@ pub(super) fn decode<'a>(
     let Some(response) = http::response(input, body)? else {
         return Ok(None);
     };
-    let head = response.head;
+    let head = &response.head;
     let answer = match asked {
         // Whatever it says, it has taken the connection in.
         Asked::Greet => Answer::Greeted,
@@ -79,12 +79,7 @@ pub(super) fn decode<'a>(
         }
         _ => return Err(Malformed::Kind),
     };
-    Ok(Some(Decoded {
-        answer,
-        bytes: response.bytes,
-        closes: head.closes,
-        goes_on: false,
-    }))
+    Ok(Some(response.decoded(answer)))
 }
 
 #[cfg(test)]

@@ -124,12 +124,8 @@ pub(super) fn decode<'a>(
     let Some(response) = http::response(input, body)? else {
         return Ok(None);
     };
-    Ok(Some(Decoded {
-        answer: answer(asked, response.head.status, response.body)?,
-        bytes: response.bytes,
-        closes: response.head.closes,
-        goes_on: false,
-    }))
+    let answer = answer(asked, response.head.status, response.body)?;
+    Ok(Some(response.decoded(answer)))
 }
 
 /// The head of a stream, or the answer that there will be none.
@@ -151,12 +147,8 @@ fn subscribed<'a>(
     let Some(response) = http::response(input, body)? else {
         return Ok(None);
     };
-    Ok(Some(Decoded {
-        answer: answer(Asked::Subscribe, head.status, response.body)?,
-        bytes: response.bytes,
-        closes: head.closes,
-        goes_on: false,
-    }))
+    let answer = answer(Asked::Subscribe, head.status, response.body)?;
+    Ok(Some(response.decoded(answer)))
 }
 
 /// The next chunk of a stream. With the last one the server says that there will be no more; the connection is of no

@@ -58,19 +58,14 @@ pub(super) fn decode<'a>(
     let Some(response) = http::response(input, body)? else {
         return Ok(None);
     };
-    let head = response.head;
+    let head = &response.head;
     let answer = match asked {
         Asked::Greet => Answer::Greeted,
         _ if !head.is_success() => Answer::Refused(Refusal::new(Some(head.status), response.body)),
         Asked::Push | Asked::Wait => answer(asked, response.body)?,
         _ => return Err(Malformed::Kind),
     };
-    Ok(Some(Decoded {
-        answer,
-        bytes: response.bytes,
-        closes: head.closes,
-        goes_on: false,
-    }))
+    Ok(Some(response.decoded(answer)))
 }
 
 fn answer(asked: Asked, text: &[u8]) -> Result<Answer<'_>, Malformed> {
