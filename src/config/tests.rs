@@ -116,8 +116,8 @@ fn a_fault_names_key_value_and_what_is_allowed() {
             "store.durability = true: expected \"sync\" or \"interval\"",
         ),
         (
-            "tls.listen = \"0.0.0.0:3002\"",
-            "tls.listen = \"0.0.0.0:3002\": expected \"\" (this version serves no TLS)",
+            "tls.listen = \"3002\"",
+            "tls.listen = \"3002\": expected \"\" or an IP address and a port, such as 0.0.0.0:3002",
         ),
         (
             "log.access = \"yes\"",

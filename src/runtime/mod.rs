@@ -9,7 +9,7 @@ mod timers;
 mod watch;
 
 pub use bell::Bell;
-pub use socket::{Socket, is_temporary};
+pub use socket::{Socket, is_temporary, take_rest};
 pub use timers::{Alarm, Tick, Timers};
 pub use watch::Watch;
 

@@ -119,22 +119,27 @@ impl Socket {
         }
     }
 
-    /// Writes what there is room for; what is left. A large rest takes the buffer with it rather than be copied.
+    /// Writes what there is room for; what is left.
     pub fn send_from(&self, buffer: &mut Vec<u8>) -> io::Result<Bytes> {
         let sent = self.send(buffer)?;
-        let rest = buffer.get(sent..).unwrap_or_default();
-        if rest.len() < COPIED_MAX {
-            return Ok(Bytes::copy_from_slice(rest));
-        }
-        let mut whole = Bytes::from(mem::take(buffer));
-        whole.advance(sent.min(whole.len()));
-        Ok(whole)
+        Ok(take_rest(buffer, sent))
     }
 
     /// Says that nothing more will be written. A client that is gone already does not mind.
     pub fn finish_writing(&self) {
         let _ = rustix::net::shutdown(self.descriptor(), Shutdown::Write);
     }
+}
+
+/// What is left of a buffer of which so much is sent. A large rest takes the buffer with it rather than be copied.
+pub fn take_rest(buffer: &mut Vec<u8>, sent: usize) -> Bytes {
+    let rest = buffer.get(sent..).unwrap_or_default();
+    if rest.len() < COPIED_MAX {
+        return Bytes::copy_from_slice(rest);
+    }
+    let mut whole = Bytes::from(mem::take(buffer));
+    whole.advance(sent.min(whole.len()));
+    whole
 }
 
 /// Whether there is nothing wrong: it is only not the time for it.

@@ -10,14 +10,15 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
-    Worker,
+    Door, Worker,
     cargo::Load,
     exchange::{Exchange, Written},
+    transport::Transport,
 };
 use crate::{
     http::{CONTINUE, Decoded, Decoder, Phase, Request, Response, Status},
     memory::Charge,
-    runtime::{Alarm, Bell, Socket, Tick, is_temporary},
+    runtime::{Alarm, Bell, Tick, is_temporary},
 };
 
 /// Answers that are ready together leave in one write of about this size.
@@ -31,8 +32,8 @@ const UNREAD_BYTES_MAX: usize = 64 << 10;
 const LINGER: Duration = Duration::from_secs(3);
 
 /// Serves a client until either side closes.
-pub(super) async fn serve(socket: Socket, worker: Rc<Worker>) {
-    let mut connection = Connection::new(worker);
+pub(super) async fn serve(transport: Transport, door: Rc<Door>, worker: Rc<Worker>) {
+    let mut connection = Connection::new(door, worker);
     let key = connection
         .worker
         .bells
@@ -42,13 +43,13 @@ pub(super) async fn serve(socket: Socket, worker: Rc<Worker>) {
         // It has missed that ring.
         connection.bell.ring();
     }
-    connection.run(&socket).await;
+    connection.run(&transport).await;
     if connection.is_refused {
-        Box::pin(connection.linger(&socket)).await;
+        Box::pin(connection.linger(&transport)).await;
     }
     if connection.worker.draining.get() {
         // The runtime closes a descriptor a turn later, and it may end before that.
-        socket.finish_writing();
+        transport.finish_writing();
     }
     connection.worker.timers.clear(&mut connection.alarm);
     connection.worker.bells.borrow_mut().remove(key);
@@ -58,6 +59,7 @@ pub(super) async fn serve(socket: Socket, worker: Rc<Worker>) {
 #[allow(clippy::struct_excessive_bools)]
 struct Connection {
     worker: Rc<Worker>,
+    door: Rc<Door>,
     bell: Rc<Bell>,
     alarm: Alarm,
     decoder: Decoder,
@@ -105,7 +107,7 @@ enum Event {
 }
 
 impl Connection {
-    fn new(worker: Rc<Worker>) -> Self {
+    fn new(door: Rc<Door>, worker: Rc<Worker>) -> Self {
         let now = worker.timers.now();
         Self {
             bell: Rc::default(),
@@ -126,20 +128,21 @@ impl Connection {
             is_refused: false,
             is_peer_done: false,
             worker,
+            door,
         }
     }
 
-    async fn run(&mut self, socket: &Socket) {
+    async fn run(&mut self, transport: &Transport) {
         // One wait for readability outlives the answers that are written meanwhile: to drop it would cost a request to
         // the kernel to take it back.
-        let mut readable = pin!(socket.readable());
+        let mut readable = pin!(transport.readable());
         loop {
             self.take_requests();
-            match self.answer(socket) {
+            match self.answer(transport) {
                 Flow::Waiting => {}
                 Flow::Blocked => {
                     // Rare: not to be paid for in memory by those who wait.
-                    if Box::pin(self.wait_for_room(socket)).await {
+                    if Box::pin(self.wait_for_room(transport)).await {
                         continue;
                     }
                     return;
@@ -155,6 +158,9 @@ impl Connection {
                     return Poll::Ready(Event::Rung);
                 }
                 if self.is_reading() {
+                    if transport.has_unread() {
+                        return Poll::Ready(Event::Readable(Ok(())));
+                    }
                     return readable.as_mut().poll(context).map(Event::Readable);
                 }
                 Poll::Pending
@@ -162,8 +168,8 @@ impl Connection {
             .await;
             match event {
                 Event::Readable(Ok(())) => {
-                    readable.set(socket.readable());
-                    if self.read(socket).is_err() {
+                    readable.set(transport.readable());
+                    if self.read(transport).is_err() {
                         return;
                     }
                 }
@@ -171,7 +177,7 @@ impl Connection {
                 Event::Rung => {
                     // What the client sent before it could know of the end is still answered.
                     if self.worker.draining.get() && self.is_reading() {
-                        if self.read(socket).is_err() {
+                        if self.read(transport).is_err() {
                             return;
                         }
                         self.take_requests();
@@ -192,9 +198,9 @@ impl Connection {
         self.exchanges.len() < self.worker.limits.max_pipelined
     }
 
-    fn read(&mut self, socket: &Socket) -> io::Result<()> {
+    fn read(&mut self, transport: &Transport) -> io::Result<()> {
         let mut buffer = self.worker.read_buffer.borrow_mut();
-        match socket.receive(&mut buffer) {
+        match transport.receive(&mut buffer) {
             Ok(0) => {
                 drop(buffer);
                 self.note_peer_done();
@@ -263,7 +269,14 @@ impl Connection {
             }
         }
         let is_first = self.exchanges.is_empty();
-        let exchange = Exchange::begin(request, body, is_first, &self.worker, &self.bell);
+        let exchange = Exchange::begin(
+            request,
+            body,
+            is_first,
+            &self.door,
+            &self.worker,
+            &self.bell,
+        );
         self.is_last |= exchange.is_last();
         self.exchanges.push_back(exchange);
         self.is_continue_due = false;
@@ -296,9 +309,9 @@ impl Connection {
     }
 
     /// Writes every answer whose turn it is and that is there.
-    fn answer(&mut self, socket: &Socket) -> Flow {
+    fn answer(&mut self, transport: &Transport) -> Flow {
         loop {
-            match self.send_unsent(socket) {
+            match self.send_unsent(transport) {
                 Ok(true) => self.settle(),
                 Ok(false) => return Flow::Blocked,
                 Err(_) => return Flow::Over,
@@ -311,12 +324,12 @@ impl Connection {
                 let is_over = self.is_last && self.exchanges.is_empty();
                 return if is_over { Flow::Over } else { Flow::Waiting };
             }
-            if !self.load.cargo.is_empty() && socket.is_closed() {
+            if !self.load.cargo.is_empty() && transport.is_closed() {
                 // Dropping the cargo sends it back.
                 return Flow::Over;
             }
             let length = out.len();
-            match socket.send_from(&mut out) {
+            match transport.send_from(&mut out) {
                 Ok(unsent) => self.unsent = unsent,
                 Err(_) => return Flow::Over,
             }
@@ -354,13 +367,13 @@ impl Connection {
     }
 
     /// Sends what is left of earlier answers; whether all of it is gone.
-    fn send_unsent(&mut self, socket: &Socket) -> io::Result<bool> {
+    fn send_unsent(&mut self, transport: &Transport) -> io::Result<bool> {
         if !self.unsent.is_empty() {
-            let sent = socket.send(&self.unsent)?;
+            let sent = transport.send(&self.unsent)?;
             self.unsent.advance(sent);
             self.load.note_sent(sent);
         }
-        Ok(self.unsent.is_empty())
+        Ok(self.unsent.is_empty() && transport.flush()?)
     }
 
     /// All that was encoded is written: what it carried is delivered, and the client's time runs anew.
@@ -382,13 +395,13 @@ impl Connection {
     }
 
     /// Waits until the client takes more; whether it did in time.
-    async fn wait_for_room(&mut self, socket: &Socket) -> bool {
+    async fn wait_for_room(&mut self, transport: &Transport) -> bool {
         let deadline = self
             .worker
             .timers
             .now()
             .plus(self.worker.limits.write_timeout);
-        let mut writable = pin!(socket.writable());
+        let mut writable = pin!(transport.writable());
         loop {
             self.worker
                 .timers
@@ -462,10 +475,10 @@ impl Connection {
     }
 
     /// Lets a refused client finish sending, so that it gets to read why.
-    async fn linger(&mut self, socket: &Socket) {
-        socket.finish_writing();
+    async fn linger(&mut self, transport: &Transport) {
+        transport.finish_writing();
         let deadline = self.worker.timers.now().plus(LINGER);
-        let mut readable = pin!(socket.readable());
+        let mut readable = pin!(transport.readable());
         while self.worker.timers.now() < deadline && !self.worker.draining.get() {
             self.worker
                 .timers
@@ -479,9 +492,9 @@ impl Connection {
             .await;
             self.worker.timers.note_ring(&mut self.alarm);
             if is_readable {
-                readable.set(socket.readable());
+                readable.set(transport.readable());
                 let mut buffer = self.worker.read_buffer.borrow_mut();
-                match socket.receive(&mut buffer) {
+                match transport.receive(&mut buffer) {
                     Ok(0) => return,
                     Err(error) if !is_temporary(&error) => return,
                     _ => {}

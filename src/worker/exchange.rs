@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Instant};
 use tracing::info;
 
 use super::{
-    Worker,
+    Door, Worker,
     cargo::{Cargo, Load},
     desk::Errand,
     subscription::Subscription,
@@ -71,6 +71,7 @@ impl Exchange {
         request: &Request,
         body: Option<Charge>,
         is_first: bool,
+        door: &Rc<Door>,
         worker: &Rc<Worker>,
         bell: &Rc<Bell>,
     ) -> Self {
@@ -82,7 +83,7 @@ impl Exchange {
                 started: Instant::now(),
             })
         });
-        let action = api::handle(request, &worker.settings, &mut super::new_transaction_id);
+        let action = api::handle(request, &door.settings, &mut super::new_transaction_id);
         let stage = if is_first || !brings_contents(&action) {
             Stage::begin(action, body, worker, bell)
         } else {

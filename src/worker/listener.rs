@@ -13,7 +13,12 @@ use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use tracing::{debug, warn};
 
-use super::{Worker, connection};
+use super::{
+    Door, Worker,
+    certificate::Certificate,
+    connection,
+    transport::{Encrypted, Transport},
+};
 use crate::{
     api,
     http::{Frame, Version},
@@ -39,6 +44,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long to wait when the process has no file descriptor left: asking again at once would only burn the processor.
 const BACKOFF: Duration = Duration::from_millis(100);
+
+/// How long to wait when as many handshakes are in progress as there may be. Short: they take milliseconds.
+const HANDSHAKES_BACKOFF: Duration = Duration::from_millis(20);
 
 /// One listener for each worker, all on one address; port 0 is the same free port for all.
 pub(super) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdTcpListener>> {
@@ -78,21 +86,29 @@ fn bind_one(address: SocketAddr, is_shared: bool) -> io::Result<StdTcpListener> 
 }
 
 /// Takes in connections until the server drains, then what the kernel has taken in already, and closes the listener.
-pub(super) async fn run(listener: StdTcpListener, worker: Rc<Worker>) -> io::Result<()> {
+pub(super) async fn run(
+    listener: StdTcpListener,
+    door: Rc<Door>,
+    worker: Rc<Worker>,
+) -> io::Result<()> {
     let waiting = TcpListener::from_std(listener.try_clone()?)?;
     while !worker.draining.get() {
         let has_come = monoio::select! {
             biased;
-            () = worker.listener_bell.rung() => false,
+            () = door.bell.rung() => false,
             ready = waiting.readable(false) => { ready?; true }
         };
-        if has_come && accept(&listener, &worker) == Backlog::Untakable {
-            worker.timers.sleep(BACKOFF).await;
+        if has_come {
+            match accept(&listener, &door, &worker) {
+                Backlog::Empty | Backlog::More => {}
+                Backlog::Untakable => worker.timers.sleep(BACKOFF).await,
+                Backlog::Busy => worker.timers.sleep(HANDSHAKES_BACKOFF).await,
+            }
         }
     }
     // Closing a listener resets what is in its backlog.
     for _ in 0..LAST_ROUNDS {
-        if accept(&listener, &worker) != Backlog::More {
+        if accept(&listener, &door, &worker) != Backlog::More {
             break;
         }
     }
@@ -107,14 +123,21 @@ enum Backlog {
     More,
     /// More, for which the process has no means.
     Untakable,
+    /// More, which have to wait until others are through with their handshake.
+    Busy,
 }
 
 /// Takes in what is there, up to a number.
-fn accept(listener: &StdTcpListener, worker: &Rc<Worker>) -> Backlog {
+fn accept(listener: &StdTcpListener, door: &Rc<Door>, worker: &Rc<Worker>) -> Backlog {
     for _ in 0..ACCEPTED_AT_ONCE {
+        if door.certificate.is_some()
+            && worker.shared.handshakes.load(Ordering::Relaxed) >= worker.shared.handshakes_max
+        {
+            return Backlog::Busy;
+        }
         match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok(accepted) => match Socket::new(accepted) {
-                Ok(socket) => take_in(socket, worker),
+                Ok(socket) => take_in(socket, door, worker),
                 Err(error) => debug!(%error, "a connection is gone before it began"),
             },
             Err(rustix::io::Errno::AGAIN) => return Backlog::Empty,
@@ -134,8 +157,12 @@ fn accept(listener: &StdTcpListener, worker: &Rc<Worker>) -> Backlog {
     Backlog::More
 }
 
-fn take_in(socket: Socket, worker: &Rc<Worker>) {
+fn take_in(socket: Socket, door: &Rc<Door>, worker: &Rc<Worker>) {
     let Some(place) = Place::take(worker) else {
+        if door.certificate.is_some() {
+            // There is no telling it without a handshake, which is what there is no room for.
+            return;
+        }
         let date = worker.date();
         let version = Version::Http11;
         let frame = Frame {
@@ -152,11 +179,45 @@ fn take_in(socket: Socket, worker: &Rc<Worker>) {
         socket.finish_writing();
         return;
     };
-    let worker = Rc::clone(worker);
+    let (door, worker) = (Rc::clone(door), Rc::clone(worker));
     monoio::spawn(async move {
-        connection::serve(socket, worker).await;
+        let transport = match &door.certificate {
+            None => Some(Transport::Plain(socket)),
+            // Apart, since it needs more room than what most connections do for most of their lives.
+            Some(certificate) => Box::pin(shake_hands(socket, certificate, &worker)).await,
+        };
+        if let Some(transport) = transport {
+            connection::serve(transport, door, worker).await;
+        }
         drop(place);
     });
+}
+
+/// Makes a connection of a client that speaks TLS.
+async fn shake_hands(
+    socket: Socket,
+    certificate: &Certificate,
+    worker: &Rc<Worker>,
+) -> Option<Transport> {
+    let _handshake = Handshake::begin(worker);
+    let encrypted = Encrypted::accept(socket, certificate.current(), worker).await?;
+    Some(Transport::Encrypted(Box::new(encrypted)))
+}
+
+/// One handshake of those that the process may have in progress.
+struct Handshake(Rc<Worker>);
+
+impl Handshake {
+    fn begin(worker: &Rc<Worker>) -> Self {
+        worker.shared.handshakes.fetch_add(1, Ordering::Relaxed);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.0.shared.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One connection of those that the process may have.

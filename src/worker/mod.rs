@@ -8,14 +8,17 @@
 //! rung when a reply or a deadline is there, and look at everything when they wake.
 
 mod cargo;
+mod certificate;
 mod connection;
 mod desk;
+mod entrances;
 mod exchange;
 mod listener;
 mod open_files;
 mod server;
 mod subscription;
 mod thread;
+mod transport;
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,6 +30,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use certificate::Certificate;
 use desk::Desk;
 pub use server::serve;
 use slab::Slab;
@@ -42,9 +46,10 @@ use crate::{
 /// What the connections of one thread have in common.
 struct Worker {
     shared: Arc<Shared>,
-    settings: api::Settings,
+    doors: Vec<Rc<Door>>,
     limits: config::Limits,
     decoder_limits: http::Limits,
+    handshake_timeout: Duration,
     desk: Rc<Desk>,
     timers: Rc<Timers>,
     access_log: bool,
@@ -54,7 +59,6 @@ struct Worker {
     draining: Cell<bool>,
     /// Every connection's bell, to wake them all.
     bells: RefCell<Slab<Rc<Bell>>>,
-    listener_bell: Bell,
     /// Rung when a connection ends.
     departure_bell: Bell,
     /// Lent to one connection at a time, for as long as it does not wait: so that no connection holds one.
@@ -63,11 +67,23 @@ struct Worker {
     date: RefCell<Date>,
 }
 
+/// An address that clients come to.
+struct Door {
+    settings: api::Settings,
+    /// What it shows of itself; none: it is for plain HTTP.
+    certificate: Option<Arc<Certificate>>,
+    /// Rung when it is to close.
+    bell: Bell,
+}
+
 /// What the threads have in common.
 struct Shared {
     draining: AtomicBool,
     connections: AtomicUsize,
     connections_max: usize,
+    /// Those that are not through with their handshake.
+    handshakes: AtomicUsize,
+    handshakes_max: usize,
     body_memory: Arc<Account>,
 }
 
@@ -95,7 +111,9 @@ impl Worker {
     /// Stops taking in connections and ends every wait.
     fn drain(&self) {
         self.draining.set(true);
-        self.listener_bell.ring();
+        for door in &self.doors {
+            door.bell.ring();
+        }
         self.departure_bell.ring();
         // Collected first: whoever is woken may leave.
         let bells: Vec<_> = self

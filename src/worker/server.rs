@@ -15,13 +15,16 @@ use std::{
 
 use crossbeam::channel::{Receiver, after, bounded, select, unbounded};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 use tracing::{error, info, warn};
 
 use super::{
-    Shared, listener, open_files,
+    Shared,
+    certificate::Certificate,
+    entrances::{EntranceError, Entrances},
+    open_files,
     thread::{Driver, Report, Start},
 };
 use crate::{
@@ -33,8 +36,8 @@ use crate::{
 /// Why the server could not start or go on.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("cannot listen on {0} (server.listen): {1}")]
-    Listen(SocketAddr, io::Error),
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
     #[error(transparent)]
     Store(#[from] store::OpenError),
     #[error("cannot start a worker: {0}")]
@@ -60,12 +63,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     let signals = watch_signals().map_err(Failure::Signals)?;
     let connections_max = open_files::allow_connections(config.limits.max_connections);
     let workers = worker_count(config.server.workers);
-    let listeners = listener::bind(config.server.listen, workers)
-        .map_err(|error| Failure::Listen(config.server.listen, error))?;
-    let address = listeners
-        .first()
-        .and_then(|listener| listener.local_addr().ok())
-        .unwrap_or(config.server.listen);
+    let entrances = Entrances::open(config, workers)?;
     let inboxes = (0..workers)
         .map(|_| Inbox::new().map(Arc::new))
         .collect::<io::Result<Vec<_>>>()
@@ -81,20 +79,23 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
         draining: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
         connections_max,
+        handshakes: AtomicUsize::new(0),
+        handshakes_max: config.tls.max_handshakes,
         body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
     });
     let (reports, reported) = unbounded();
-    for ((index, listener), inbox) in (0..).zip(listeners).zip(&inboxes) {
+    for ((index, entrances), inbox) in (0..).zip(entrances.of_workers).zip(&inboxes) {
         let start = Start {
             index,
             driver,
-            listener,
+            entrances,
             inbox: Arc::clone(inbox),
             gate: store.gate(),
             health: store.health(),
             deaths: store.deaths(),
             shared: Arc::clone(&shared),
             limits: config.limits.clone(),
+            handshake_timeout: config.tls.handshake_timeout,
             access_log: config.log.access,
             reports: reports.clone(),
         };
@@ -109,6 +110,8 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             return Err(Failure::Worker(error));
         }
     }
+    let secured = entrances.secured.as_ref().map(|(address, _)| *address);
+    let certificate = entrances.secured.as_ref().map(|(_, it)| &**it);
     let health = store.health();
     if let Some(trouble) = health.trouble() {
         let waiting = sd_notify::NotifyState::Status(&format!("waiting for the store: {trouble}"));
@@ -116,8 +119,11 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     }
     let is_told_to_stop = loop {
         select! {
-            recv(health.reached()) -> _ => say_ready(address, workers, driver),
-            recv(signals) -> _ => break true,
+            recv(health.reached()) -> _ => say_ready(entrances.plain, secured, workers, driver),
+            recv(signals) -> signal => match signal {
+                Ok(SIGHUP) => reload(certificate),
+                _ => break true,
+            },
             recv(reported) -> report => {
                 if let Ok(Report::Failed(error)) = report {
                     error!(%error, "a worker failed");
@@ -166,26 +172,36 @@ fn drain(
     info!("draining: waiting pops are answered, requests under way are finished");
     let begun = Instant::now();
     let deadline = after(config.server.drain);
-    for _ in 0..workers {
+    let mut left = workers;
+    while left > 0 {
         select! {
-            recv(reported) -> _ => {}
+            recv(reported) -> _ => left -= 1,
             recv(deadline) -> _ => {
                 warn!("server.drain is over before every answer was taken by its client");
                 return Drained::InPart;
             }
-            recv(signals) -> _ => {
+            recv(signals) -> signal => if signal != Ok(SIGHUP) {
                 warn!("a second signal: not waiting any longer");
                 return Drained::Hastily;
-            }
+            },
         }
     }
     info!(seconds = begun.elapsed().as_secs_f64(), "drained");
     Drained::Whole
 }
 
-/// The signals that end the server, one by one.
+/// Reads the certificate again.
+fn reload(certificate: Option<&Certificate>) {
+    match certificate.map(Certificate::reload) {
+        Some(Ok(())) => info!("SIGHUP: the certificate was read again"),
+        Some(Err(error)) => error!("SIGHUP: the certificate in use stays: {error}"),
+        None => info!("SIGHUP: there is no certificate to be read again"),
+    }
+}
+
+/// The signals that the server acts on, one by one.
 fn watch_signals() -> io::Result<Receiver<i32>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let (sender, receiver) = bounded(2);
     thread::Builder::new()
         .name("signals".into())
@@ -205,17 +221,18 @@ fn worker_count(configured: usize) -> usize {
     }
 }
 
-fn say_ready(address: SocketAddr, workers: usize, driver: Driver) {
+fn say_ready(address: SocketAddr, secured: Option<SocketAddr>, workers: usize, driver: Driver) {
     use std::io::Write as _;
     let workers = if workers == 1 {
         "1 worker".into()
     } else {
         format!("{workers} workers")
     };
+    let secured = secured.map_or_else(String::new, |address| format!(" and https://{address}"));
     // A closed standard output is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
-        "popbox ready on http://{address} ({workers}, {})",
+        "popbox ready on http://{address}{secured} ({workers}, {})",
         driver.name()
     );
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);

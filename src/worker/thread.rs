@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::TcpListener,
     os::fd::AsFd,
     rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
@@ -16,10 +15,9 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use slab::Slab;
 use tracing::{error, warn};
 
-use super::{Date, Shared, Worker, desk::Desk, listener};
+use super::{Date, Door, Shared, Worker, desk::Desk, entrances::Entrance, listener};
 use crate::{
     api, config, http,
-    mailbox::Realm,
     runtime::{self, Bell, Timers, Watch},
     store::{Deaths, Gate, Health, Inbox},
     vital::{self, Vital},
@@ -64,13 +62,14 @@ impl Driver {
 pub(super) struct Start {
     pub(super) index: u16,
     pub(super) driver: Driver,
-    pub(super) listener: TcpListener,
+    pub(super) entrances: Vec<Entrance>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) gate: Gate,
     pub(super) health: Arc<Health>,
     pub(super) deaths: Arc<Deaths>,
     pub(super) shared: Arc<Shared>,
     pub(super) limits: config::Limits,
+    pub(super) handshake_timeout: Duration,
     pub(super) access_log: bool,
     pub(super) reports: Sender<Report>,
 }
@@ -141,21 +140,39 @@ async fn work(start: Start) -> io::Result<()> {
         };
         Desk::new(start.index, gate.enter(&timers, Box::new(receive)))
     });
+    let (health, deaths) = (start.health, start.deaths);
+    let (doors, listeners): (Vec<_>, Vec<_>) = start
+        .entrances
+        .into_iter()
+        .map(|entrance| {
+            let door = Door {
+                settings: api::Settings::new(
+                    &limits,
+                    entrance.realm(),
+                    Arc::clone(&health),
+                    Arc::clone(&deaths),
+                ),
+                certificate: entrance.certificate,
+                bell: Bell::default(),
+            };
+            (Rc::new(door), entrance.listener)
+        })
+        .unzip();
     let worker = Rc::new(Worker {
         shared: start.shared,
-        settings: api::Settings::new(&limits, Realm::Plain, start.health, start.deaths),
+        doors,
         decoder_limits: http::Limits {
             head_bytes_max: limits.max_head.bytes(),
             body_bytes_max: limits.max_body.bytes(),
         },
         limits,
+        handshake_timeout: start.handshake_timeout,
         desk,
         timers,
         access_log: start.access_log,
         connections: Cell::new(0),
         draining: Cell::new(false),
         bells: RefCell::new(Slab::new()),
-        listener_bell: Bell::default(),
         departure_bell: Bell::default(),
         read_buffer: RefCell::new(vec![0; READ_BYTES].into()),
         write_buffer: RefCell::default(),
@@ -168,8 +185,13 @@ async fn work(start: Start) -> io::Result<()> {
     spawn_vital(Rc::clone(&worker), |worker| async move {
         receive(&worker, &inbox).await
     });
-    let (listener, reports) = (start.listener, start.reports);
-    spawn_vital(Rc::clone(&worker), |worker| listener::run(listener, worker));
+    for (door, listener) in worker.doors.iter().zip(listeners) {
+        let door = Rc::clone(door);
+        spawn_vital(Rc::clone(&worker), |worker| {
+            listener::run(listener, door, worker)
+        });
+    }
+    let reports = start.reports;
     let _ = reports.send(Report::Ready);
     while !worker.draining.get() || worker.connections.get() > 0 {
         worker.departure_bell.rung().await;
