@@ -4,11 +4,13 @@
 //! readiness and then reads or writes without waiting; it never leaves a read or write with the kernel.
 
 mod bell;
+mod inbox;
 mod socket;
 mod timers;
 mod watch;
 
 pub use bell::Bell;
+pub use inbox::Inbox;
 pub use socket::{Socket, is_temporary, take_rest};
 pub use timers::{Alarm, Tick, Timers};
 pub use watch::Watch;

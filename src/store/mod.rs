@@ -7,7 +7,6 @@
 mod deaths;
 pub mod embedded;
 mod health;
-mod inbox;
 pub mod redis;
 
 use std::{rc::Rc, sync::Arc};
@@ -17,12 +16,11 @@ use crate::{
     config::{Config, StoreKind},
     mailbox::{Op, Refusal, Reply, Ticket},
     memory::Charge,
-    runtime::Timers,
+    runtime::{self, Timers},
 };
 
 pub use deaths::Deaths;
 pub use health::{Health, Light};
-pub use inbox::Inbox;
 
 /// A worker's way to a store.
 pub trait Store {
@@ -48,6 +46,9 @@ pub struct Delivery {
     /// What its contents take; to be kept as long as they are.
     pub contents: Option<Charge>,
 }
+
+/// Where replies from other threads reach a worker.
+pub type Inbox = runtime::Inbox<Delivery>;
 
 /// Who gets replies on the thread that they come up on.
 pub type Receive = Box<dyn Fn(Delivery)>;

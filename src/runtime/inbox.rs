@@ -1,4 +1,4 @@
-//! Where replies from other threads reach a worker.
+//! Where what other threads have to say reaches a thread.
 
 use std::{
     io, mem,
@@ -11,33 +11,31 @@ use std::{
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::Delivery;
-
 /// A worker's inbox: replies in a list, and an event counter that the worker can wait on.
 ///
-/// It holds at most one reply for each operation that the worker has under way, which is what bounds it.
+/// It holds at most one reply for each thing that the worker has asked for, which is what bounds it.
 #[derive(Debug)]
-pub struct Inbox {
-    replies: Mutex<Vec<Delivery>>,
+pub struct Inbox<T> {
+    replies: Mutex<Vec<T>>,
     /// Set by the worker before it goes to wait; whoever takes it has to wake the worker. So a busy worker costs
     /// nobody a system call.
     armed: AtomicBool,
     event: OwnedFd,
 }
 
-impl Inbox {
+impl<T> Inbox<T> {
     /// An empty inbox; fails only where the process is out of file descriptors.
     pub fn new() -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
-            replies: Mutex::default(),
+            replies: Mutex::new(Vec::new()),
             armed: AtomicBool::new(true),
             event,
         })
     }
 
     /// Takes over all of `replies` and wakes the worker if it waits.
-    pub fn deliver(&self, replies: &mut Vec<Delivery>) {
+    pub fn deliver(&self, replies: &mut Vec<T>) {
         if !replies.is_empty() {
             // A list of replies is whole at every step, so a poisoned lock guards nothing broken.
             self.replies
@@ -66,7 +64,7 @@ impl Inbox {
     }
 
     /// Swaps the replies that came with `empty`.
-    pub fn take(&self, empty: &mut Vec<Delivery>) {
+    pub fn take(&self, empty: &mut Vec<T>) {
         mem::swap(
             &mut *self.replies.lock().unwrap_or_else(PoisonError::into_inner),
             empty,
@@ -74,7 +72,7 @@ impl Inbox {
     }
 }
 
-impl AsFd for Inbox {
+impl<T> AsFd for Inbox<T> {
     /// Readable when the worker is to look into the inbox.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
