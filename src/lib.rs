@@ -7,6 +7,7 @@
 //! - [`worker`]: one thread per core: listeners, connections, timers, waiting pops.
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
+//! - [`auth`]: who somebody is: logins, and the checking of them.
 //! - [`store`]: takes operations, gives replies; one keeps everything in files, the other in Redis servers.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
@@ -16,6 +17,7 @@
 //! - [`config`]: what an operator may set, with defaults and allowed values.
 
 pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod http;

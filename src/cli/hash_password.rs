@@ -1,13 +1,10 @@
 //! `popbox hash-password`: makes the line that goes into `auth.admin`.
 
-use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
-use argon2::Argon2;
-use argon2::password_hash::{self, PasswordHasher, SaltString};
-
 use super::output;
+use crate::auth::{HashError, hash};
 use crate::config::Credentials;
 
 /// Bytes of a password that are read at most: more than anyone types.
@@ -24,10 +21,8 @@ enum Refusal {
     Long,
     #[error("standard input or output: {0}")]
     Input(#[from] io::Error),
-    #[error("no random salt from the system: {0}")]
-    Random(io::Error),
-    #[error("hashing: {0}")]
-    Hash(password_hash::Error),
+    #[error(transparent)]
+    Hash(#[from] HashError),
 }
 
 /// `popbox hash-password USER`: reads the password and prints the credentials.
@@ -71,19 +66,6 @@ fn read_line(input: impl BufRead) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::Long);
     }
     Ok(line.to_vec())
-}
-
-/// The Argon2id hash of a password with a salt of its own, as a PHC string.
-fn hash(password: &[u8]) -> Result<String, Refusal> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(Refusal::Random)?;
-    let salt = SaltString::encode_b64(&bytes).map_err(Refusal::Hash)?;
-    let hash = Argon2::default()
-        .hash_password(password, &salt)
-        .map_err(Refusal::Hash)?;
-    Ok(hash.to_string())
 }
 
 #[cfg(test)]

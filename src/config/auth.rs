@@ -1,17 +1,43 @@
-//! `[auth]`: who may administer.
+//! `[auth]`: who may do what.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use argon2::password_hash::PasswordHash;
+use toml::Value;
 
 use super::section::Section;
+use super::user::User;
 
-/// `[auth]`: who may administer.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// `[auth]`: who may do what.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Auth {
-    /// Who may use every secured queue; none: nobody.
+    /// Who may use every secured queue, and do everything else; none: nobody.
     pub admin: Option<Credentials>,
+    /// Who may make secured queues where there are no users.
+    pub create_queues: CreateQueues,
+    /// Users with roles; once there are any, what has a role is theirs.
+    pub users: Vec<User>,
+    /// How many failed logins a minute an address has for each queue, 1 to 1 000 000.
+    pub max_failures: usize,
+    /// How long a login that was right is not checked again, 1 s to 1 h.
+    pub verified_life: Duration,
+    /// Logins that are known to be right at once, 1 to 10 000 000; the oldest are forgotten first.
+    pub max_verified: usize,
+    /// Threads that check logins, 1 to 64.
+    pub verifiers: usize,
+    /// Logins that wait to be checked, 1 to 1 000 000; one more is refused.
+    pub max_verifications: usize,
+}
+
+/// Who may make secured queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateQueues {
+    /// Whoever reaches the TLS listener; where there are users, operators.
+    Anyone,
+    /// The admin alone.
+    Admin,
 }
 
 /// A user and the hash of a password, written `user:<PHC string>`.
@@ -30,18 +56,65 @@ pub struct NotCredentials;
 
 impl Auth {
     pub(super) fn read(section: &mut Section) -> Self {
+        let default = Self::default();
         let allowed = "\"\" or user:<hash> as popbox hash-password prints it";
-        // Faults go to logs, and a wrong value may well be a password that was not hashed.
-        let show = |_: &_| "(hidden)".to_owned();
         Self {
-            admin: section.parsed("admin", None, allowed, show, |value| {
+            admin: section.parsed("admin", None, allowed, hidden, |value| {
                 match value.as_str()? {
                     "" => Some(None),
                     text => text.parse().ok().map(Some),
                 }
             }),
+            create_queues: section.choice(
+                "create_queues",
+                default.create_queues,
+                &[
+                    ("anyone", CreateQueues::Anyone),
+                    ("admin", CreateQueues::Admin),
+                ],
+            ),
+            users: section.parsed(
+                "users",
+                default.users,
+                User::LIST_FORM,
+                hidden,
+                User::read_list,
+            ),
+            max_failures: section.count("max_failures", default.max_failures, 1..=1_000_000),
+            verified_life: section.duration(
+                "verified_life",
+                default.verified_life,
+                Duration::from_secs(1)..=Duration::from_hours(1),
+            ),
+            max_verified: section.count("max_verified", default.max_verified, 1..=10_000_000),
+            verifiers: section.count("verifiers", default.verifiers, 1..=64),
+            max_verifications: section.count(
+                "max_verifications",
+                default.max_verifications,
+                1..=1_000_000,
+            ),
         }
     }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            admin: None,
+            create_queues: CreateQueues::Anyone,
+            users: Vec::new(),
+            max_failures: 60,
+            verified_life: Duration::from_mins(1),
+            max_verified: 100_000,
+            verifiers: 1,
+            max_verifications: 1_024,
+        }
+    }
+}
+
+/// Faults go to logs, and a wrong value may well be a password that was not hashed.
+fn hidden(_: &Value) -> String {
+    "(hidden)".to_owned()
 }
 
 impl Credentials {

@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_known_queues: usize,
     /// Groups kept, 1 to 100 000 000; one more is refused.
     pub max_groups: usize,
+    /// Secured queues kept, 1 to 100 000 000; one more is refused.
+    pub max_secured_queues: usize,
     /// Deliveries after which a message that is not acked in time becomes a dead letter, 0 to 65 535; 0 is never.
     pub max_deliveries: usize,
     /// Pushes remembered by their `Idempotency-Key`, 1 to 1 000 000 000; one more is refused.
@@ -143,6 +145,11 @@ impl Limits {
         self.max_known_queues =
             section.count("max_known_queues", self.max_known_queues, 1..=1_000_000_000);
         self.max_groups = section.count("max_groups", self.max_groups, 1..=100_000_000);
+        self.max_secured_queues = section.count(
+            "max_secured_queues",
+            self.max_secured_queues,
+            1..=100_000_000,
+        );
         self.max_deliveries = section.count("max_deliveries", self.max_deliveries, 0..=65_535);
         self.max_idempotency_keys = section.count(
             "max_idempotency_keys",
@@ -293,6 +300,7 @@ impl Default for Limits {
             max_transactions: 10_000_000,
             max_known_queues: 1_000_000,
             max_groups: 100_000,
+            max_secured_queues: 1_000_000,
             max_deliveries: 0,
             max_idempotency_keys: 1_000_000,
             max_backlog: 65_536,

@@ -20,9 +20,10 @@ mod size;
 mod sources;
 mod store;
 mod tls;
+mod user;
 mod value;
 
-pub use auth::{Auth, Credentials, NotCredentials};
+pub use auth::{Auth, CreateQueues, Credentials, NotCredentials};
 pub use callbacks::Callbacks;
 pub use fault::{Fault, Faults, Origin};
 pub use limits::Limits;
@@ -34,6 +35,7 @@ pub use size::{NotASize, Size};
 pub use sources::Sources;
 pub use store::{Durability, Store, StoreKind};
 pub use tls::Tls;
+pub use user::{Role, Roles, User};
 
 use reader::Reader;
 use settings::Settings;
@@ -51,7 +53,7 @@ pub struct Config {
     pub redis: Redis,
     /// `[limits]`: bounds on sizes, numbers and waits.
     pub limits: Limits,
-    /// `[auth]`: who may administer.
+    /// `[auth]`: who may do what.
     pub auth: Auth,
     /// `[callbacks]`: what is told to others when a message is delivered.
     pub callbacks: Callbacks,
