@@ -18,6 +18,7 @@
 //!     transactions_max: 1_000,
 //!     queues_max: 1_000,
 //!     groups_max: 10,
+//!     secured_queues_max: 10,
 //!     queue_retention: Duration::from_secs(3600),
 //!     listed_messages_max: 100,
 //!     deliveries_max: 0,
@@ -119,6 +120,8 @@ pub struct Limits {
     pub queues_max: usize,
     /// Groups of all tenants.
     pub groups_max: usize,
+    /// Secured queues of all tenants.
+    pub secured_queues_max: usize,
     /// How long the last pop of an otherwise unused queue is remembered.
     pub queue_retention: Duration,
     /// Entries in each of the two lists that a queue's description carries.

@@ -157,6 +157,24 @@ pub enum Op {
     ChangeGroup(GroupName, GroupChange),
     /// Remove a group: [`Reply::Done`].
     RemoveGroup(GroupName),
+    /// Make a secured queue, unless there is one: [`Reply::Secured`].
+    SecureQueue {
+        /// Which queue.
+        queue: QueueName,
+        /// What is kept of its user; nothing that a store understands.
+        credentials: Box<str>,
+    },
+    /// What is kept of the user of a secured queue: [`Reply::Credentials`].
+    Credentials(QueueName),
+    /// Keep something else of the user of a secured queue, if what is kept is still what is thought: [`Reply::Found`].
+    RenewCredentials {
+        /// Which queue.
+        queue: QueueName,
+        /// What is thought to be kept.
+        before: Box<str>,
+        /// What to keep instead.
+        after: Box<str>,
+    },
 }
 
 impl Op {
@@ -181,7 +199,12 @@ impl Op {
     pub fn takes_space(&self) -> bool {
         matches!(
             self,
-            Self::Push(_) | Self::Update(..) | Self::StoreGroup(..) | Self::ChangeGroup(..)
+            Self::Push(_)
+                | Self::Update(..)
+                | Self::StoreGroup(..)
+                | Self::ChangeGroup(..)
+                | Self::SecureQueue { .. }
+                | Self::RenewCredentials { .. }
         )
     }
 }
@@ -314,6 +337,10 @@ pub enum Reply<P = Bytes, R = Record> {
     States(Vec<(QueueName, State)>),
     /// A group's members, sorted.
     Group(Vec<Box<str>>),
+    /// Whether the secured queue was made; if not, there is one already.
+    Secured(bool),
+    /// What is kept of the user of a secured queue; none: it was never made.
+    Credentials(Option<Box<str>>),
     /// Not done, and why.
     Refused(Refusal),
 }

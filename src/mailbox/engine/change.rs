@@ -124,6 +124,13 @@ pub enum Change {
     },
     /// A group is gone.
     GroupRemoved(GroupName),
+    /// Of the user of a secured queue this is kept now.
+    QueueSecured {
+        /// Which queue.
+        queue: QueueName,
+        /// What is kept.
+        credentials: Box<str>,
+    },
     /// A push has a key.
     KeyStored {
         /// The key.

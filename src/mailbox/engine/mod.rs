@@ -22,6 +22,7 @@ mod look;
 mod queue;
 mod restore;
 mod schedule;
+mod secured;
 mod settle;
 mod transactions;
 
@@ -80,6 +81,8 @@ pub struct Engine {
     transactions: TransactionTable,
     queues: QueueTable,
     groups: BTreeMap<GroupName, BTreeSet<Box<str>>>,
+    /// What is kept of the users of secured queues.
+    secured: HashMap<QueueName, Box<str>>,
     keys: KeyTable,
     schedule: Schedule,
     /// Where to find a pop that waits: its queue and its turn there.
@@ -118,6 +121,7 @@ impl Engine {
             transactions: TransactionTable::default(),
             queues: QueueTable::new(limits.queue_retention),
             groups: BTreeMap::new(),
+            secured: HashMap::new(),
             keys: KeyTable::default(),
             schedule: Schedule::default(),
             waiting: HashMap::default(),
@@ -194,6 +198,13 @@ impl Engine {
                 }
                 Some(Reply::Done)
             }
+            Op::SecureQueue { queue, credentials } => Some(self.secure(queue, credentials, output)),
+            Op::Credentials(queue) => Some(Reply::Credentials(self.secured.get(&queue).cloned())),
+            Op::RenewCredentials {
+                queue,
+                before,
+                after,
+            } => Some(Reply::Found(self.renew(queue, &before, after, output))),
         };
         if let Some(reply) = reply {
             output.replies.push((ticket, reply));

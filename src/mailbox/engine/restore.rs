@@ -76,6 +76,11 @@ impl Engine {
         self.groups.insert(name, members.into_iter().collect());
     }
 
+    /// Puts back what is kept of the user of a secured queue.
+    pub fn restore_secured(&mut self, queue: QueueName, credentials: Box<str>) {
+        self.secured.insert(queue, credentials);
+    }
+
     /// Puts back what repeats of a push get.
     pub fn restore_key(&mut self, key: IdempotencyKey, push: KnownPush) {
         self.keys.insert(key, push);

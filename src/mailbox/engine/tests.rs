@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     transactions_max: 100_000,
     queues_max: 100_000,
     groups_max: 10,
+    secured_queues_max: 10,
     queue_retention: Duration::from_mins(1),
     listed_messages_max: 1000,
     deliveries_max: 0,

@@ -7,6 +7,7 @@
 //! | marks | record key, ordinal | what became of the message, with the numbers that go with it |
 //! | keys | idempotency key | transaction, fingerprint, until when |
 //! | groups | group name | members |
+//! | secured | queue name | what is kept of its user |
 //! | pops | queue name | second of the last pop |
 //!
 //! Numbers in keys and marks are big-endian, so that keys sort as numbers do; names and headers are in postcard's
@@ -97,6 +98,9 @@ pub(super) fn keep<E>(
             writes.push(put(Table::Groups, &encode(&name), encode(&members)));
         }
         Change::GroupRemoved(name) => writes.push(remove(Table::Groups, &encode(&name))),
+        Change::QueueSecured { queue, credentials } => {
+            writes.push(put(Table::Secured, &encode(&queue), encode(&credentials)));
+        }
         Change::KeyStored { key, push } => {
             writes.push(put(Table::Keys, &encode(&key), encode(&push)));
         }
@@ -271,6 +275,13 @@ pub(super) fn decode_group(
     value: &[u8],
 ) -> Result<(GroupName, Vec<Box<str>>), Unreadable> {
     Ok((decode(Table::Groups, key)?, decode(Table::Groups, value)?))
+}
+
+pub(super) fn decode_secured(
+    key: &[u8],
+    value: &[u8],
+) -> Result<(QueueName, Box<str>), Unreadable> {
+    Ok((decode(Table::Secured, key)?, decode(Table::Secured, value)?))
 }
 
 pub(super) fn decode_key(

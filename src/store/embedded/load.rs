@@ -41,6 +41,11 @@ pub(super) fn load(ledger: &Ledger, limits: Limits) -> Result<Engine, LoadError>
         engine.restore_group(name, members);
         Ok(())
     })?;
+    scan(ledger, Table::Secured, |key, value| {
+        let (queue, credentials) = keep::decode_secured(key, value)?;
+        engine.restore_secured(queue, credentials);
+        Ok(())
+    })?;
     scan(ledger, Table::Keys, |key, value| {
         let (key, push) = keep::decode_key(key, value)?;
         engine.restore_key(key, push);

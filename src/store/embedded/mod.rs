@@ -143,6 +143,7 @@ fn domain_limits(limits: &config::Limits) -> mailbox::Limits {
         transactions_max: limits.max_transactions,
         queues_max: limits.max_known_queues,
         groups_max: limits.max_groups,
+        secured_queues_max: limits.max_secured_queues,
         queue_retention: limits.queue_retention,
         listed_messages_max: limits.max_pop,
         // The configuration's limit of it is that of 16 bits.

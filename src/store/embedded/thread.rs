@@ -359,6 +359,8 @@ impl State {
                 Reply::Queue(info) => Ok(Reply::Queue(info)),
                 Reply::States(states) => Ok(Reply::States(states)),
                 Reply::Group(members) => Ok(Reply::Group(members)),
+                Reply::Secured(is_made) => Ok(Reply::Secured(is_made)),
+                Reply::Credentials(credentials) => Ok(Reply::Credentials(credentials)),
                 Reply::Refused(refusal) => Ok(Reply::Refused(refusal)),
             };
             let reply = with_contents.unwrap_or_else(|error| Reply::Refused(error.into()));

@@ -1,4 +1,4 @@
-//! Changing and removing transactions, and groups.
+//! Changing and removing transactions, groups, and what is kept of the users of secured queues.
 
 use super::{
     client::{Client, Result},
@@ -7,7 +7,7 @@ use super::{
     records::GroupChanged,
     shard::QueueKey,
 };
-use crate::mailbox::{GroupChange, GroupName, Refusal, TransactionId, Update};
+use crate::mailbox::{GroupChange, GroupName, QueueName, Refusal, TransactionId, Update};
 
 /// Queues that are told of a change at a time.
 const SLICE: usize = 128;
@@ -111,5 +111,25 @@ impl Client {
     pub(super) async fn remove_group(&self, name: &GroupName) -> Result<()> {
         let key = keys::group_key(name);
         Ok(self.records_at(&key).remove_group(&key).await?)
+    }
+
+    /// Makes a secured queue; whether there was none.
+    pub(super) async fn secure(&self, queue: &QueueName, credentials: &str) -> Result<bool> {
+        let key = keys::credentials_key(queue);
+        let records = self.records_at(&key);
+        Ok(records.keep_credentials(&key, None, credentials).await?)
+    }
+
+    /// What is kept of the user of a secured queue.
+    pub(super) async fn credentials(&self, queue: &QueueName) -> Result<Option<Box<str>>> {
+        let key = keys::credentials_key(queue);
+        Ok(self.records_at(&key).credentials(&key).await?)
+    }
+
+    /// Keeps something else of the user of a secured queue; whether what was kept is what was thought.
+    pub(super) async fn renew(&self, queue: &QueueName, before: &str, after: &str) -> Result<bool> {
+        let key = keys::credentials_key(queue);
+        let records = self.records_at(&key);
+        Ok(records.keep_credentials(&key, Some(before), after).await?)
     }
 }

@@ -174,6 +174,20 @@ impl Client {
             Op::RemoveGroup(name) => self.answer(number, async move |this| {
                 this.remove_group(&name).await.map(|()| Reply::Done)
             }),
+            Op::SecureQueue { queue, credentials } => self.answer(number, async move |this| {
+                let secured = this.secure(&queue, &credentials).await;
+                secured.map(Reply::Secured)
+            }),
+            Op::Credentials(queue) => self.answer(number, async move |this| {
+                this.credentials(&queue).await.map(Reply::Credentials)
+            }),
+            Op::RenewCredentials {
+                queue,
+                before,
+                after,
+            } => self.answer(number, async move |this| {
+                this.renew(&queue, &before, &after).await.map(Reply::Found)
+            }),
         }
     }
 

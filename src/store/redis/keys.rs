@@ -6,6 +6,7 @@
 //! | | `:x` dead letters, `:t` times, `:w` waiters |
 //! | `pb:t:{<id>}`, with `:n` behind it | a transaction's record, and notes on its messages |
 //! | `pb:g:{<group>}` | a group |
+//! | `pb:c:{<queue>}` | what is kept of the user of a secured queue |
 //! | `pb:i:{<name of a push>}` | by what repeats of a push are known |
 //! | `pb:due`, `pb:workers` | of each queue server: when to look at which queue; who is there |
 //! | `pb:delayed`, `pb:delayed:n` | of each transaction server: what is held back |
@@ -99,6 +100,14 @@ pub(super) fn group_key(name: &GroupName) -> String {
     let mut tag = String::new();
     push_tenant(&name.tenant, &mut tag);
     format!("pb:g:{{{tag}/{}}}", escaped(&name.name))
+}
+
+/// The key of what is kept of the user of a secured queue. Its server is one for transactions: what is there is not
+/// lost with messages.
+pub(super) fn credentials_key(queue: &QueueName) -> String {
+    let mut tag = String::new();
+    push_tag(queue.realm(), queue.tenant(), queue.id(), &mut tag);
+    format!("pb:c:{{{tag}}}")
 }
 
 /// The key by which repeats of a push are known.

@@ -1,4 +1,4 @@
-//! A server of transactions: their records, what is held back, and groups.
+//! A server of transactions: their records, what is held back, groups, and what is kept of users.
 
 use std::{rc::Rc, str, time::Duration};
 
@@ -366,6 +366,34 @@ impl Records {
             Some(b"K") => Ok(GroupChanged::Done),
             Some(b"N") => Ok(GroupChanged::Unknown),
             Some(b"F") => Ok(GroupChanged::TooLarge),
+            _ => Err(Fault::Nonsense),
+        }
+    }
+
+    /// What is kept of the user of a secured queue.
+    pub(super) async fn credentials(&self, key: &str) -> Result<Option<Box<str>>, Fault> {
+        let reply = self.connection.call(&[b"GET", key.as_bytes()]).await?;
+        let kept = into_bytes(reply)?.map(|kept| str::from_utf8(&kept).map(Into::into));
+        kept.transpose().map_err(|_| Fault::Nonsense)
+    }
+
+    /// Keeps something of the user of a secured queue, if what is kept is `before`; whether it was.
+    pub(super) async fn keep_credentials(
+        &self,
+        key: &str,
+        before: Option<&str>,
+        after: &str,
+    ) -> Result<bool, Fault> {
+        let reply = run_once(&self.connection, Function::Secure, key, |arguments| {
+            arguments.number(self.clock.for_functions());
+            // No credentials are empty.
+            arguments.text(before.unwrap_or_default());
+            arguments.text(after);
+        })
+        .await?;
+        match into_bytes(reply)?.as_deref() {
+            Some(b"K") => Ok(true),
+            Some(b"N") => Ok(false),
             _ => Err(Fault::Nonsense),
         }
     }

@@ -96,6 +96,7 @@ impl Scene {
             transactions_max: tight(1000, &[2, 4, 6]),
             queues_max: tight(1000, &[1, 2, 3]),
             groups_max: tight(1000, &[1]),
+            secured_queues_max: tight(1000, &[1]),
             queue_retention: Duration::from_millis(dice.pick(&[1500, 60_000, 86_400_000])),
             listed_messages_max: dice.pick(&[1, 2, 1000]),
             deliveries_max: dice.pick(&[0, 1, 2, 3]),
@@ -104,6 +105,7 @@ impl Scene {
         if home == Home::Servers {
             (limits.transactions_max, limits.queues_max) = (1000, 1000);
             (limits.groups_max, limits.idempotency_keys_max) = (1000, 1000);
+            limits.secured_queues_max = 1000;
         }
         Self {
             home,
@@ -145,6 +147,7 @@ impl Scene {
             85..89 => Step::Op(self.update(dice, now)),
             89..92 => Step::Op(self.end_deaths(dice)),
             92..95 => Step::Op(Op::Delete(dice.pick(&self.ids))),
+            95 => Step::Op(self.secured_op(dice)),
             _ => Step::Op(self.group_op(dice)),
         }
     }
@@ -328,6 +331,24 @@ impl Scene {
             0..4 => Op::StoreGroup(name, add),
             4..8 => Op::ChangeGroup(name, GroupChange { add, remove }),
             _ => Op::RemoveGroup(name),
+        }
+    }
+
+    fn secured_op(&self, dice: &mut Dice) -> Op {
+        let queue = dice.pick(&self.queues);
+        let mut credentials = || dice.pick(&["u:1", "u:2"]).into();
+        let (before, after) = (credentials(), credentials());
+        match dice.below(3) {
+            0 => Op::SecureQueue {
+                queue,
+                credentials: after,
+            },
+            1 => Op::Credentials(queue),
+            _ => Op::RenewCredentials {
+                queue,
+                before,
+                after,
+            },
         }
     }
 

@@ -3,6 +3,9 @@
 
 mod dead;
 mod look;
+mod secured;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
@@ -72,6 +75,7 @@ pub(crate) struct Model {
     pub(super) entries: Vec<Entry>,
     pub(super) waiters: Vec<(Ticket, Pop)>,
     pub(super) groups: Vec<(GroupName, Vec<Box<str>>)>,
+    pub(super) secured: BTreeMap<QueueName, Box<str>>,
     pub(super) last_pops: Vec<(QueueName, u64)>,
     pub(super) keys: Vec<(IdempotencyKey, KnownPush)>,
     count: u64,
@@ -87,6 +91,7 @@ impl Model {
             entries: Vec::new(),
             waiters: Vec::new(),
             groups: Vec::new(),
+            secured: BTreeMap::new(),
             last_pops: Vec::new(),
             keys: Vec::new(),
             count: 0,
@@ -114,6 +119,7 @@ impl Model {
         }
     }
 
+    /// Nothing is left but secured queues, which stay.
     pub(crate) fn is_empty(&self) -> bool {
         let is_forgotten = self.last_pops.is_empty() && self.keys.is_empty();
         self.entries.is_empty() && is_forgotten && self.groups.is_empty()
@@ -194,6 +200,13 @@ impl Model {
                 self.entries.retain(|it| it.id != id);
                 Some(Reply::Done)
             }
+            Op::SecureQueue { queue, credentials } => Some(self.secure(queue, credentials)),
+            Op::Credentials(queue) => Some(Reply::Credentials(self.secured.get(&queue).cloned())),
+            Op::RenewCredentials {
+                queue,
+                before,
+                after,
+            } => Some(Reply::Found(self.renew(&queue, &before, after))),
             op => Some(self.group_op(op)),
         };
         replies.extend(reply.map(|reply| (ticket, reply)));

@@ -56,6 +56,7 @@ struct Store {
     transactions: BTreeMap<RecordKey, (Header, Record)>,
     marks: BTreeMap<(RecordKey, u32), Mark>,
     groups: BTreeMap<GroupName, Vec<Box<str>>>,
+    secured: BTreeMap<QueueName, Box<str>>,
     last_pops: BTreeMap<QueueName, u64>,
     keys: BTreeMap<IdempotencyKey, KnownPush>,
 }
@@ -126,6 +127,7 @@ impl Subject for Kept {
                     | Change::Updated { .. }
                     | Change::GroupStored { .. }
                     | Change::KeyStored { .. }
+                    | Change::QueueSecured { .. }
                     | Change::GroupRemoved(_)
             )
         };
@@ -166,6 +168,10 @@ impl Subject for Kept {
         }
         for (name, members) in &self.store.groups {
             self.engine.restore_group(name.clone(), members.clone());
+        }
+        for (queue, credentials) in &self.store.secured {
+            self.engine
+                .restore_secured(queue.clone(), credentials.clone());
         }
         for (key, &push) in &self.store.keys {
             self.engine.restore_key(key.clone(), push);
@@ -251,6 +257,9 @@ impl Store {
                 self.groups.insert(name, members);
             }
             Change::GroupRemoved(name) => assert!(self.groups.remove(&name).is_some()),
+            Change::QueueSecured { queue, credentials } => {
+                self.secured.insert(queue, credentials);
+            }
             Change::KeyStored { key, push } => {
                 let before = self.keys.insert(key, push);
                 assert!(before.is_none(), "the key is known");
@@ -308,6 +317,7 @@ impl Store {
         }
         let groups: BTreeMap<_, _> = model.groups.iter().cloned().collect();
         assert_eq!(self.groups, groups);
+        assert_eq!(self.secured, model.secured);
         let keys: BTreeMap<_, _> = model.keys.iter().cloned().collect();
         assert_eq!(self.keys, keys);
     }
@@ -342,6 +352,8 @@ impl Store {
             })),
             Reply::States(states) => Reply::States(states),
             Reply::Group(members) => Reply::Group(members),
+            Reply::Secured(is_made) => Reply::Secured(is_made),
+            Reply::Credentials(credentials) => Reply::Credentials(credentials),
             Reply::Refused(refusal) => Reply::Refused(refusal),
         }
     }

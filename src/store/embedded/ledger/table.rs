@@ -15,11 +15,13 @@ pub(crate) enum Table {
     Pops = 4,
     /// Pushes by their idempotency keys.
     Keys = 5,
+    /// What is kept of the users of secured queues.
+    Secured = 6,
 }
 
 impl Table {
     /// How many there are; every code is below.
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 7;
 
     /// All of them, in the order of their codes.
     pub(super) const ALL: [Self; Self::COUNT] = [
@@ -29,6 +31,7 @@ impl Table {
         Self::Groups,
         Self::Pops,
         Self::Keys,
+        Self::Secured,
     ];
 
     /// Its place in [`ALL`](Self::ALL), and what stands for it in the journal.
@@ -55,6 +58,7 @@ impl Table {
             Self::Groups => "groups",
             Self::Pops => "pops",
             Self::Keys => "keys",
+            Self::Secured => "secured",
         }
     }
 }

@@ -124,9 +124,24 @@ impl Tables {
                 cache_bytes,
                 database,
             };
+            tables.add_missing()?;
             tables.readers()?;
             Ok(tables)
         })
+    }
+
+    /// Makes the tables that the version that made the file did not have.
+    fn add_missing(&self) -> Result<(), Failure> {
+        let present = self.database.begin_read()?.list_tables()?.count();
+        // The one beside them is what the store knows about itself.
+        if present > Table::COUNT {
+            return Ok(());
+        }
+        let transaction = self.database.begin_write()?;
+        for table in Table::ALL {
+            transaction.open_table(definition(table))?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Closes the file and opens it again, which is the only way on after a failure of its disk.

@@ -32,6 +32,7 @@ const FUNCTIONS: &str = together!(
     "records.lua",
     "once.lua",
     "group.lua",
+    "secure.lua",
     "register.lua"
 );
 
@@ -65,6 +66,8 @@ pub(super) enum Function {
     Outcome,
     /// Changes a group.
     Group,
+    /// Keeps something of the user of a secured queue.
+    Secure,
 }
 
 static NAME: LazyLock<String> = LazyLock::new(|| {
@@ -119,6 +122,7 @@ impl Function {
             Self::Once => "once",
             Self::Outcome => "outcome",
             Self::Group => "group",
+            Self::Secure => "secure",
         }
     }
 

@@ -121,6 +121,8 @@ impl Subject for Redis {
                 keys.retain(|key| is_end || key != "pb:due");
                 // Pushes are remembered whatever becomes of them.
                 keys.retain(|key| is_end || !key.starts_with("pb:i:"));
+                // Secured queues stay.
+                keys.retain(|key| !key.starts_with("pb:c:"));
                 keys.retain(|key| key != "pb:workers" && key != "pb:delayed:n");
                 assert!(keys.is_empty(), "{keys:?} are left");
             }
