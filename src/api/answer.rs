@@ -7,13 +7,13 @@ use super::{
     groups,
     pop::handed_out,
     queues::QueueAnswer,
-    refused,
+    refused, secure,
     states::{self, StateFilter},
     transactions::TransactionAnswer,
 };
 use crate::{
     http::{Response, Status},
-    mailbox::{LeaseKind, Reply},
+    mailbox::{LeaseKind, QueueName, Reply},
 };
 
 /// How the reply to an operation is to be rendered. Small, since it lives as long as the operation is under way.
@@ -35,6 +35,7 @@ pub(super) enum Kind {
     /// With the word for what was done.
     Moved(&'static str),
     Queue(Box<QueueAnswer>),
+    Secured(QueueName),
     GroupStored,
     Group(Box<str>),
     GroupChanged(Box<str>),
@@ -60,6 +61,7 @@ impl Answer {
                 dead_letters::moved(done, moved, left)
             }
             (Kind::Queue(answer), Reply::Queue(info)) => answer.render(&info),
+            (Kind::Secured(queue), Reply::Secured(is_made)) => secure::made(&queue, is_made),
             (Kind::GroupStored, Reply::Done) => groups::done("group stored"),
             (Kind::Group(name), Reply::Group(members)) => groups::members(&name, &members),
             (Kind::GroupChanged(_), Reply::Found(true)) => groups::done("group modified"),

@@ -5,8 +5,11 @@
 //! - `route`: which resource a path names, and what may be done with it.
 //! - `parameters`: what a request says besides its path, in its body and its query.
 //! - `transactions`, `states`, `queues`, `pop`, `ack`, `subscribe`, `dead_letters`, `groups`, `info`: the resources.
+//! - `secure`: the making of secured queues.
+//! - `access`: who may do what.
 //! - `idempotency`: by what a repeat of a push is known.
 
+mod access;
 mod ack;
 mod answer;
 mod dead_letters;
@@ -22,21 +25,24 @@ mod pop;
 mod queues;
 mod refusal;
 mod route;
+mod secure;
 mod states;
 mod subscribe;
 #[cfg(test)]
 mod tests;
 mod transactions;
 
+pub use access::{Gate, Guarded, Need, forbidden, no_such_queue, too_many_failures, unauthorized};
 pub use answer::Answer;
 pub use pop::messages;
 pub use refusal::refused;
+pub use secure::{NewQueue, Password};
 pub use subscribe::write_message;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::Limits,
+    config::{CreateQueues, Limits},
     http::{Method, Request, Response, Status},
     mailbox::{Op, Pop, Realm, TransactionId},
     store::{Deaths, Health},
@@ -49,17 +55,34 @@ use route::{QueueDeed, Resource, Route};
 pub struct Settings {
     limits: Limits,
     realm: Realm,
+    access: Access,
     health: Arc<Health>,
     deaths: Arc<Deaths>,
 }
 
+/// Whom the configuration lets do what.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// There are users with roles, and what has a role is theirs.
+    pub has_users: bool,
+    /// Who makes secured queues.
+    pub create_queues: CreateQueues,
+}
+
 impl Settings {
-    /// `limits` say what clients may ask for, `realm` which queues they reach, `health` how the store is, `deaths` how
-    /// many messages have become dead letters.
-    pub fn new(limits: &Limits, realm: Realm, health: Arc<Health>, deaths: Arc<Deaths>) -> Self {
+    /// `limits` say what clients may ask for, `realm` which queues they reach, `access` who may do what, `health` how
+    /// the store is, `deaths` how many messages have become dead letters.
+    pub fn new(
+        limits: &Limits,
+        realm: Realm,
+        access: Access,
+        health: Arc<Health>,
+        deaths: Arc<Deaths>,
+    ) -> Self {
         Self {
             limits: limits.clone(),
             realm,
+            access,
             health,
             deaths,
         }
@@ -82,6 +105,10 @@ pub enum Action {
     },
     /// Take messages again and again, and send each as it comes: one chunk a message, as [`write_message`] writes it.
     Subscribe(Pop),
+    /// Make a secured queue, once its password is hashed.
+    Make(Box<NewQueue>),
+    /// Something of the others, once it is known that the client may.
+    Guarded(Box<Guarded>),
 }
 
 /// Finds out what to do about a request. `new_id` makes the id of a new transaction.
@@ -105,10 +132,25 @@ fn act(
         Method::Head => Method::Get,
         method => method,
     };
+    if route.resource == Resource::Queues && settings.realm == Realm::Plain {
+        return Err(not_found());
+    }
     if !route.resource.methods().contains(&method) {
         return Err(method_not_allowed(route.resource));
     }
     route.check_ids(&settings.limits)?;
+    // Whoever may not do something is not told what is wrong with it, either.
+    let action = perform(request, method, route, settings, new_id).unwrap_or_else(Action::Respond);
+    Ok(access::guard(action, request, method, &route, settings))
+}
+
+fn perform(
+    request: &Request,
+    method: Method,
+    route: Route<'_>,
+    settings: &Settings,
+    new_id: &mut dyn FnMut() -> TransactionId,
+) -> Result<Action, Response> {
     let resource = route.resource;
     if resource == Resource::Transactions
         || (matches!(resource, Resource::Transaction(_)) && method == Method::Put)
@@ -128,6 +170,7 @@ fn act(
         (Resource::Transaction(id), Method::Delete) => Ok(transactions::delete(id)),
         (Resource::Transaction(id), _) => transactions::show(&asked, id),
         (Resource::States { id, filter }, _) => states::show(&asked, id, filter),
+        (Resource::Queues, _) => secure::make(&asked),
         (Resource::Queue(id), _) => Ok(queues::show(&asked, id)),
         (Resource::QueueDeed(id, deed), _) => match deed {
             QueueDeed::Pop(kind) => pop::pop(&asked, id, kind),

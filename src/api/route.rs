@@ -33,6 +33,8 @@ pub(super) enum Resource<'a> {
         id: &'a str,
         filter: Option<&'a str>,
     },
+    /// `/queue`, of secured queues only
+    Queues,
     /// `/queue/<id>`
     Queue(&'a str),
     /// `/queue/<id>/<deed>`
@@ -114,7 +116,6 @@ impl<'a> Route<'a> {
 }
 
 impl<'a> Resource<'a> {
-    // `POST /queue`, which makes a secured queue, gets its line here once there is a realm that has them.
     fn find(words: &[&'a str]) -> Option<Self> {
         match *words {
             [] => Some(Self::Home),
@@ -129,6 +130,7 @@ impl<'a> Resource<'a> {
                     filter: Some(filter),
                 })
             }
+            [queue] if is(queue, "queue") => Some(Self::Queues),
             [queue, id] if is(queue, "queue") => Some(Self::Queue(id)),
             [queue, id, dead] if is(queue, "queue") && is(dead, "dead") => {
                 Some(Self::DeadLetters(id))
@@ -155,9 +157,11 @@ impl<'a> Resource<'a> {
             | Self::Queue(_)
             | Self::QueueDeed(_, QueueDeed::Peek) => &[Method::Get],
             Self::DeadLetters(_) => &[Method::Get, Method::Delete],
-            Self::Transactions | Self::QueueDeed(..) | Self::Redrive(_) | Self::Groups => {
-                &[Method::Post]
-            }
+            Self::Transactions
+            | Self::Queues
+            | Self::QueueDeed(..)
+            | Self::Redrive(_)
+            | Self::Groups => &[Method::Post],
             Self::Transaction(_) | Self::Group(_) => &[Method::Get, Method::Put, Method::Delete],
         }
     }
@@ -243,6 +247,7 @@ mod tests {
                     filter: Some("All"),
                 },
             ),
+            ("queue", Resource::Queues),
             ("queue q", Resource::Queue("q")),
             ("queue pop", Resource::Queue("pop")),
             (
@@ -287,7 +292,6 @@ mod tests {
     fn no_other_path() {
         for path in [
             "x",
-            "queue",
             "queues q",
             "queue _ pop",
             "queue q pop x",

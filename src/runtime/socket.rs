@@ -6,7 +6,7 @@
 use std::{
     future::poll_fn,
     io, mem,
-    net::{SocketAddr, TcpStream as StdTcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream as StdTcpStream},
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     pin::pin,
     task::Poll,
@@ -82,6 +82,13 @@ impl Socket {
         unsafe {
             BorrowedFd::borrow_raw(self.stream.as_raw_fd())
         }
+    }
+
+    /// The address at the other end; the unspecified one where the other end is gone.
+    pub fn peer(&self) -> IpAddr {
+        let address = rustix::net::getpeername(self.descriptor()).ok().flatten();
+        let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
     }
 
     /// Resolves when there is something to read, the end of the stream included.

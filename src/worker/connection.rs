@@ -4,7 +4,7 @@
 //! may have happened is looked at after each wake, so no wake can be lost or mistaken for another.
 
 use std::{
-    collections::VecDeque, future::poll_fn, io, mem, pin::pin, rc::Rc, task::Poll, time::Duration,
+    collections::VecDeque, future::poll_fn, io, mem, net::IpAddr, pin::pin, rc::Rc, task::Poll,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -13,6 +13,7 @@ use super::{
     Door, Worker,
     cargo::Load,
     exchange::{Exchange, Written},
+    linger::linger,
     transport::Transport,
 };
 use crate::{
@@ -27,32 +28,28 @@ const WRITE_BYTES: usize = 256 << 10;
 /// Requests that a client may send behind a subscription, which never gets to them, before it is cut off.
 const UNREAD_BYTES_MAX: usize = 64 << 10;
 
-/// How long a client that is being refused may go on sending before its connection is reset. Without that, the reset
-/// would overtake the answer that tells it why.
-const LINGER: Duration = Duration::from_secs(3);
-
 /// Serves a client until either side closes.
 pub(super) async fn serve(transport: Transport, door: Rc<Door>, worker: Rc<Worker>) {
-    let mut connection = Connection::new(door, worker);
-    let key = connection
-        .worker
+    let mut connection = Connection::new(transport.peer(), door, Rc::clone(&worker));
+    let key = worker
         .bells
         .borrow_mut()
         .insert(Rc::clone(&connection.bell));
-    if connection.worker.draining.get() {
+    if worker.draining.get() {
         // It has missed that ring.
         connection.bell.ring();
     }
     connection.run(&transport).await;
     if connection.is_refused {
-        Box::pin(connection.linger(&transport)).await;
+        let Connection { alarm, bell, .. } = &mut connection;
+        Box::pin(linger(&transport, &worker, alarm, bell)).await;
     }
-    if connection.worker.draining.get() {
+    if worker.draining.get() {
         // The runtime closes a descriptor a turn later, and it may end before that.
         transport.finish_writing();
     }
-    connection.worker.timers.clear(&mut connection.alarm);
-    connection.worker.bells.borrow_mut().remove(key);
+    worker.timers.clear(&mut connection.alarm);
+    worker.bells.borrow_mut().remove(key);
 }
 
 // Each is a fact of its own; no two of them make a state.
@@ -60,6 +57,8 @@ pub(super) async fn serve(transport: Transport, door: Rc<Door>, worker: Rc<Worke
 struct Connection {
     worker: Rc<Worker>,
     door: Rc<Door>,
+    /// Whence the client comes.
+    peer: IpAddr,
     bell: Rc<Bell>,
     alarm: Alarm,
     decoder: Decoder,
@@ -107,7 +106,7 @@ enum Event {
 }
 
 impl Connection {
-    fn new(door: Rc<Door>, worker: Rc<Worker>) -> Self {
+    fn new(peer: IpAddr, door: Rc<Door>, worker: Rc<Worker>) -> Self {
         let now = worker.timers.now();
         Self {
             bell: Rc::default(),
@@ -129,6 +128,7 @@ impl Connection {
             is_peer_done: false,
             worker,
             door,
+            peer,
         }
     }
 
@@ -273,6 +273,7 @@ impl Connection {
             request,
             body,
             is_first,
+            self.peer,
             &self.door,
             &self.worker,
             &self.bell,
@@ -471,35 +472,6 @@ impl Connection {
                 ));
             }
             _ => {}
-        }
-    }
-
-    /// Lets a refused client finish sending, so that it gets to read why.
-    async fn linger(&mut self, transport: &Transport) {
-        transport.finish_writing();
-        let deadline = self.worker.timers.now().plus(LINGER);
-        let mut readable = pin!(transport.readable());
-        while self.worker.timers.now() < deadline && !self.worker.draining.get() {
-            self.worker
-                .timers
-                .ring_by(&mut self.alarm, deadline, &self.bell);
-            let is_readable = poll_fn(|context| {
-                if self.bell.poll_rung(context).is_ready() {
-                    return Poll::Ready(false);
-                }
-                readable.as_mut().poll(context).map(|_| true)
-            })
-            .await;
-            self.worker.timers.note_ring(&mut self.alarm);
-            if is_readable {
-                readable.set(transport.readable());
-                let mut buffer = self.worker.read_buffer.borrow_mut();
-                match transport.receive(&mut buffer) {
-                    Ok(0) => return,
-                    Err(error) if !is_temporary(&error) => return,
-                    _ => {}
-                }
-            }
         }
     }
 }

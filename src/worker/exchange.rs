@@ -1,11 +1,12 @@
 //! A request from the moment it is understood until its answer is on its way.
 
-use std::{rc::Rc, time::Instant};
+use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use tracing::info;
 
 use super::{
     Door, Worker,
+    admission::{Admission, Progress},
     cargo::{Cargo, Load},
     desk::Errand,
     subscription::Subscription,
@@ -28,7 +29,9 @@ pub(super) struct Exchange {
 
 enum Stage {
     /// Not begun before its turn comes: messages and contents are not to be held behind other answers.
-    Postponed(Option<Box<Action>>),
+    Postponed(Option<Box<(Action, IpAddr)>>),
+    /// It is being found out whether the client may have it.
+    Admitting(Box<Admission>),
     /// The answer is known.
     Ready(Box<Response>),
     /// The store has been asked.
@@ -71,6 +74,7 @@ impl Exchange {
         request: &Request,
         body: Option<Charge>,
         is_first: bool,
+        address: IpAddr,
         door: &Rc<Door>,
         worker: &Rc<Worker>,
         bell: &Rc<Bell>,
@@ -85,9 +89,9 @@ impl Exchange {
         });
         let action = api::handle(request, &door.settings, &mut super::new_transaction_id);
         let stage = if is_first || !brings_contents(&action) {
-            Stage::begin(action, body, worker, bell)
+            Stage::begin(action, body, address, worker, bell)
         } else {
-            Stage::Postponed(Some(Box::new(action)))
+            Stage::Postponed(Some(Box::new((action, address))))
         };
         Self {
             version: request.version,
@@ -111,14 +115,21 @@ impl Exchange {
 
     /// Whether the connection takes further requests behind this one.
     pub(super) fn is_last(&self) -> bool {
-        !self.keep_alive || matches!(self.stage, Stage::Subscribed(_))
+        match &self.stage {
+            Stage::Subscribed(_) => true,
+            Stage::Admitting(admission) => !self.keep_alive || admission.is_to_subscription(),
+            _ => !self.keep_alive,
+        }
     }
 
     /// Whether it waits for messages, which a client that has gone must not get.
     pub(super) fn takes_messages(&self) -> bool {
         match &self.stage {
             Stage::Popping(_) | Stage::Subscribed(_) => true,
-            Stage::Postponed(action) => matches!(action.as_deref(), Some(Action::Pop { .. })),
+            Stage::Postponed(action) => {
+                matches!(action.as_deref(), Some((Action::Pop { .. }, _)))
+            }
+            Stage::Admitting(admission) => admission.is_to_messages(),
             Stage::Ready(_) | Stage::Asked(..) => false,
         }
     }
@@ -128,7 +139,7 @@ impl Exchange {
         match &self.stage {
             Stage::Popping(popping) => (!popping.is_stopped).then_some(popping.deadline),
             Stage::Subscribed(subscription) => subscription.deadline(),
-            Stage::Postponed(_) | Stage::Ready(_) | Stage::Asked(..) => None,
+            Stage::Postponed(_) | Stage::Admitting(_) | Stage::Ready(_) | Stage::Asked(..) => None,
         }
     }
 
@@ -154,6 +165,9 @@ impl Exchange {
         out: &mut Vec<u8>,
         load: &mut Load,
     ) -> Written {
+        if !self.is_admitted(worker, bell) {
+            return Written::NotYet;
+        }
         let keep_alive = self.keep_alive && !(is_final && worker.draining.get());
         let date = worker.date();
         let (version, head_only) = (self.version, self.head_only);
@@ -166,10 +180,11 @@ impl Exchange {
         if let Stage::Postponed(action) = &mut self.stage
             && let Some(action) = action.take()
         {
-            self.stage = Stage::begin(*action, None, worker, bell);
+            let (action, address) = *action;
+            self.stage = Stage::begin(action, None, address, worker, bell);
         }
         let status = match &mut self.stage {
-            Stage::Postponed(_) => return Written::NotYet,
+            Stage::Postponed(_) | Stage::Admitting(_) => return Written::NotYet,
             Stage::Ready(response) => encode(response, &frame, out),
             Stage::Asked(errand, answer) => {
                 let Some(arrival) = errand.take_reply() else {
@@ -211,6 +226,26 @@ impl Exchange {
         }
     }
 
+    /// Finds out whether the client may have what it asks for, if that is open; whether it is not any more.
+    fn is_admitted(&mut self, worker: &Rc<Worker>, bell: &Rc<Bell>) -> bool {
+        let Stage::Admitting(admission) = &mut self.stage else {
+            return true;
+        };
+        match admission.go_on(worker, bell) {
+            Progress::NotYet => return false,
+            Progress::Admitted(action, body) => {
+                let address = admission.address();
+                self.stage = Stage::begin(action, body, address, worker, bell);
+            }
+            Progress::Refused(response) => {
+                // The connection takes no further request behind what was to be a stream.
+                self.keep_alive &= !admission.is_to_subscription();
+                self.stage = Stage::Ready(Box::new(response));
+            }
+        }
+        true
+    }
+
     fn log(&self, status: Status) {
         if let Some(access) = &self.access {
             let seconds = access.started.elapsed().as_secs_f64();
@@ -220,8 +255,20 @@ impl Exchange {
 }
 
 impl Stage {
-    fn begin(action: Action, body: Option<Charge>, worker: &Rc<Worker>, bell: &Rc<Bell>) -> Self {
+    fn begin(
+        action: Action,
+        body: Option<Charge>,
+        address: IpAddr,
+        worker: &Rc<Worker>,
+        bell: &Rc<Bell>,
+    ) -> Self {
         match action {
+            Action::Guarded(guarded) => {
+                Self::Admitting(Box::new(Admission::through_gate(guarded, body, address)))
+            }
+            Action::Make(queue) => {
+                Self::Admitting(Box::new(Admission::to_make(queue, body, address)))
+            }
             Action::Respond(response) => Self::Ready(Box::new(response)),
             Action::Ask(op, answer) => match worker.desk.ask(op, body, bell) {
                 Ok(errand) => Self::Asked(errand, Some(answer)),
@@ -262,8 +309,8 @@ fn brings_contents(action: &Action) -> bool {
     match action {
         Action::Pop { .. } => true,
         Action::Ask(op, _) => op.brings_contents(),
-        // A subscription begins when its turn comes in any case.
-        Action::Subscribe(_) | Action::Respond(_) => false,
+        // These begin when their turn comes in any case.
+        Action::Subscribe(_) | Action::Guarded(_) | Action::Make(_) | Action::Respond(_) => false,
     }
 }
 

@@ -7,12 +7,15 @@
 //! Nothing here blocks, and nothing waits for a read or write in flight: tasks wait for readiness, for a bell that is
 //! rung when a reply or a deadline is there, and look at everything when they wake.
 
+mod admission;
 mod cargo;
 mod certificate;
+mod checks;
 mod connection;
 mod desk;
 mod entrances;
 mod exchange;
+mod linger;
 mod listener;
 mod open_files;
 mod server;
@@ -31,13 +34,16 @@ use std::{
 };
 
 use certificate::Certificate;
+use checks::Checks;
 use desk::Desk;
 pub use server::serve;
 use slab::Slab;
 use uuid::Uuid;
 
 use crate::{
-    api, config, http,
+    api,
+    auth::Guard,
+    config, http,
     mailbox::TransactionId,
     memory::Account,
     runtime::{Bell, Timers},
@@ -45,6 +51,7 @@ use crate::{
 
 /// What the connections of one thread have in common.
 struct Worker {
+    index: u16,
     shared: Arc<Shared>,
     doors: Vec<Rc<Door>>,
     limits: config::Limits,
@@ -52,6 +59,8 @@ struct Worker {
     handshake_timeout: Duration,
     desk: Rc<Desk>,
     timers: Rc<Timers>,
+    guard: Arc<Guard>,
+    checks: Rc<Checks>,
     access_log: bool,
     /// Connections of this thread.
     connections: Cell<usize>,

@@ -28,9 +28,12 @@ use super::{
     thread::{Driver, Report, Start},
 };
 use crate::{
-    config::Config,
+    api,
+    auth::Guard,
+    config::{Config, CreateQueues},
     memory::Account,
-    store::{self, Inbox, OpenStore},
+    runtime::Inbox,
+    store::{self, OpenStore},
 };
 
 /// Why the server could not start or go on.
@@ -64,10 +67,9 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     let connections_max = open_files::allow_connections(config.limits.max_connections);
     let workers = worker_count(config.server.workers);
     let entrances = Entrances::open(config, workers)?;
-    let inboxes = (0..workers)
-        .map(|_| Inbox::new().map(Arc::new))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(Failure::Worker)?;
+    let inboxes = inboxes_of(workers).map_err(Failure::Worker)?;
+    let verdicts = inboxes_of(workers).map_err(Failure::Worker)?;
+    let guard = Guard::new(&config.auth, &verdicts).map_err(Failure::Worker)?;
     let store = OpenStore::open(config, &inboxes)?;
     let driver = Driver::available();
     if driver == Driver::Epoll {
@@ -84,12 +86,23 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
         body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
     });
     let (reports, reported) = unbounded();
-    for ((index, entrances), inbox) in (0..).zip(entrances.of_workers).zip(&inboxes) {
+    let access = api::Access {
+        has_users: !config.auth.users.is_empty(),
+        create_queues: config.auth.create_queues,
+    };
+    warn_of_openness(config);
+    let inboxes_of_workers = inboxes.iter().zip(&verdicts);
+    for ((index, entrances), (inbox, verdicts)) in
+        (0..).zip(entrances.of_workers).zip(inboxes_of_workers)
+    {
         let start = Start {
             index,
             driver,
             entrances,
             inbox: Arc::clone(inbox),
+            verdicts: Arc::clone(verdicts),
+            guard: Arc::clone(&guard),
+            access,
             gate: store.gate(),
             health: store.health(),
             deaths: store.deaths(),
@@ -188,6 +201,39 @@ fn drain(
     }
     info!(seconds = begun.elapsed().as_secs_f64(), "drained");
     Drained::Whole
+}
+
+/// An inbox for each worker.
+fn inboxes_of<T>(workers: usize) -> io::Result<Vec<Arc<Inbox<T>>>> {
+    (0..workers).map(|_| Inbox::new().map(Arc::new)).collect()
+}
+
+/// Says what strangers may do here, where it is strangers who can.
+fn warn_of_openness(config: &Config) {
+    let auth = &config.auth;
+    let is_reachable = |address: SocketAddr| !address.ip().is_loopback();
+    if is_reachable(config.server.listen) && auth.users.is_empty() {
+        warn!(
+            address = %config.server.listen,
+            "whoever reaches server.listen may push, pop and delete: set auth.users, or listen on a loopback address"
+        );
+    }
+    if is_reachable(config.server.listen) && !auth.users.is_empty() {
+        warn!(
+            address = %config.server.listen,
+            "passwords of auth.users come over server.listen as they are: let them come over tls.listen only"
+        );
+    }
+    if let Some(address) = config.tls.listen
+        && is_reachable(address)
+        && auth.users.is_empty()
+        && auth.create_queues == CreateQueues::Anyone
+    {
+        warn!(
+            %address,
+            "whoever reaches tls.listen may push, and make secured queues: set auth.users or auth.create_queues"
+        );
+    }
 }
 
 /// Reads the certificate again.

@@ -15,11 +15,15 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use slab::Slab;
 use tracing::{error, warn};
 
-use super::{Date, Door, Shared, Worker, desk::Desk, entrances::Entrance, listener};
+use super::{
+    Date, Door, Shared, Worker, checks::Checks, desk::Desk, entrances::Entrance, listener,
+};
 use crate::{
-    api, config, http,
-    runtime::{self, Bell, Timers, Watch},
-    store::{Deaths, Gate, Health, Inbox},
+    api,
+    auth::{Guard, Verdict},
+    config, http,
+    runtime::{self, Bell, Inbox, Timers, Watch},
+    store::{self, Deaths, Gate, Health},
     vital::{self, Vital},
 };
 
@@ -63,7 +67,10 @@ pub(super) struct Start {
     pub(super) index: u16,
     pub(super) driver: Driver,
     pub(super) entrances: Vec<Entrance>,
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) inbox: Arc<store::Inbox>,
+    pub(super) verdicts: Arc<Inbox<Verdict>>,
+    pub(super) guard: Arc<Guard>,
+    pub(super) access: api::Access,
     pub(super) gate: Gate,
     pub(super) health: Arc<Health>,
     pub(super) deaths: Arc<Deaths>,
@@ -149,6 +156,7 @@ async fn work(start: Start) -> io::Result<()> {
                 settings: api::Settings::new(
                     &limits,
                     entrance.realm(),
+                    start.access,
                     Arc::clone(&health),
                     Arc::clone(&deaths),
                 ),
@@ -159,6 +167,7 @@ async fn work(start: Start) -> io::Result<()> {
         })
         .unzip();
     let worker = Rc::new(Worker {
+        index: start.index,
         shared: start.shared,
         doors,
         decoder_limits: http::Limits {
@@ -169,6 +178,8 @@ async fn work(start: Start) -> io::Result<()> {
         handshake_timeout: start.handshake_timeout,
         desk,
         timers,
+        guard: start.guard,
+        checks: Rc::default(),
         access_log: start.access_log,
         connections: Cell::new(0),
         draining: Cell::new(false),
@@ -184,6 +195,10 @@ async fn work(start: Start) -> io::Result<()> {
     let inbox = start.inbox;
     spawn_vital(Rc::clone(&worker), |worker| async move {
         receive(&worker, &inbox).await
+    });
+    let verdicts = start.verdicts;
+    spawn_vital(Rc::clone(&worker), |worker| async move {
+        receive_verdicts(&worker.checks, &verdicts).await
     });
     for (door, listener) in worker.doors.iter().zip(listeners) {
         let door = Rc::clone(door);
@@ -220,7 +235,7 @@ where
 }
 
 /// Brings replies from the inbox to those who wait for them.
-async fn receive(worker: &Worker, inbox: &Inbox) -> io::Result<()> {
+async fn receive(worker: &Worker, inbox: &store::Inbox) -> io::Result<()> {
     let watch = Watch::new(inbox.as_fd().try_clone_to_owned()?)?;
     let mut deliveries = Vec::new();
     loop {
@@ -232,6 +247,20 @@ async fn receive(worker: &Worker, inbox: &Inbox) -> io::Result<()> {
         }
         if worker.shared.draining.load(Ordering::SeqCst) && !worker.draining.get() {
             worker.drain();
+        }
+    }
+}
+
+/// Brings verdicts on logins to those who wait for them.
+async fn receive_verdicts(checks: &Checks, inbox: &Inbox<Verdict>) -> io::Result<()> {
+    let watch = Watch::new(inbox.as_fd().try_clone_to_owned()?)?;
+    let mut verdicts = Vec::new();
+    loop {
+        watch.readable().await?;
+        inbox.arm();
+        inbox.take(&mut verdicts);
+        for verdict in verdicts.drain(..) {
+            checks.receive(verdict);
         }
     }
 }

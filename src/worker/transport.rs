@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     io::{self, Read, Write},
+    net::IpAddr,
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -102,6 +103,11 @@ impl Transport {
             let _ = flush(&mut session, &encrypted.socket);
         }
         self.socket().finish_writing();
+    }
+
+    /// Whence the client comes.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.socket().peer()
     }
 
     fn socket(&self) -> &Socket {

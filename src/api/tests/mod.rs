@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Action, Settings, handle, messages};
+use super::{Access, Action, Settings, handle, messages};
 use crate::store::{Deaths, Health};
 use crate::{
     config::{self, Size},
@@ -68,7 +68,7 @@ fn id(number: u8) -> TransactionId {
 fn act_on(request: &Request) -> Action {
     let deaths = Arc::new(Deaths::default());
     deaths.note(&plain_queue("q"), id(1), 3);
-    let settings = Settings::new(&limits(), Realm::Plain, Health::new(0), deaths);
+    let settings = Settings::new(&limits(), Realm::Plain, open(), Health::new(0), deaths);
     handle(request, &settings, &mut || id(1))
 }
 
@@ -202,4 +202,12 @@ fn refusals_are_told_apart() {
         .1,
         r#"{"ok":true,"data":[],"transactions":[],"deliveries":[]}"#
     );
+}
+
+/// Everything is open to everybody.
+fn open() -> Access {
+    Access {
+        has_users: false,
+        create_queues: config::CreateQueues::Anyone,
+    }
 }
