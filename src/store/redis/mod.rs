@@ -54,6 +54,16 @@ use crate::{
     runtime::Timers,
 };
 
+/// Takes the first answer off what has come from a server, if all of it is there. A door for who tries what comes to
+/// mind to nobody.
+#[cfg(fuzzing)]
+pub fn decode_frame(
+    input: &mut bytes::BytesMut,
+) -> Result<Option<redis_protocol::resp3::types::BytesFrame>, redis_protocol::error::RedisProtocolError>
+{
+    connection::decode(input)
+}
+
 /// What every worker begins with.
 #[derive(Clone, Debug)]
 pub struct Gate {

@@ -14,7 +14,7 @@ use super::Fault;
 const ELEMENTS_EXPECTED_MAX: usize = 1024;
 
 /// Takes the first answer off what has come, if all of it is there.
-pub(super) fn decode(input: &mut BytesMut) -> Result<Option<BytesFrame>, RedisProtocolError> {
+pub(in crate::store::redis) fn decode(input: &mut BytesMut) -> Result<Option<BytesFrame>, RedisProtocolError> {
     let mut cursor = Cursor { input, at: 0 };
     match cursor.flat() {
         Ok(flat) => {
@@ -124,7 +124,8 @@ impl Cursor<'_> {
             number = grown.ok_or(Unread::Other)?;
             self.at += 1;
         }
-        if self.at == from {
+        // A minus before nothing is no length, and rare enough.
+        if self.at == from || (is_negative && number == 0) {
             return Err(Unread::Other);
         }
         self.line_end()?;

@@ -30,6 +30,8 @@ pub(super) use answer::{Answer, Question, question};
 pub(super) use backoff::jittered;
 pub(super) use command::{Decimal, encode_bulk, encode_command, encode_length};
 pub(super) use fault::Fault;
+#[cfg(fuzzing)]
+pub(super) use frame::decode;
 pub(super) use frame::{into_bytes, into_list};
 pub(super) use greeting::REPLICA;
 
