@@ -2,6 +2,7 @@
 
 use super::{
     Action, Settings,
+    refusal::too_many,
     route::{QueueDeed, Resource, Route},
 };
 use crate::{
@@ -114,6 +115,11 @@ pub fn unauthorized() -> Response {
     challenge(Status::UNAUTHORIZED, "Unauthorized")
 }
 
+/// What a client is told whose user or password is not right.
+pub fn wrong_login() -> Response {
+    unauthorized().because_of("login")
+}
+
 /// What a client is told that asks for a secured queue that was never made. Clients of the old server look for it.
 pub fn no_such_queue() -> Response {
     challenge(Status::INTERNAL, "ERROR: Secure Queue does not exist")
@@ -126,11 +132,7 @@ pub fn forbidden() -> Response {
 
 /// What a client is told whose logins were wrong too often, with the seconds that it has to wait.
 pub fn too_many_failures(seconds: u64) -> Response {
-    Response::errors(
-        Status::TOO_MANY_REQUESTS,
-        ["too many failed logins: auth.max_failures is reached"],
-    )
-    .with_header("Retry-After", seconds.max(1).to_string())
+    too_many("auth.max_failures", "too many failed logins", seconds)
 }
 
 fn challenge(status: Status, text: &'static str) -> Response {
@@ -141,11 +143,7 @@ fn challenge(status: Status, text: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        api::Access,
-        config::Limits,
-        store::{Deaths, Health},
-    };
+    use crate::{api::Access, config::Limits, store::Health};
     use std::{borrow::Cow, sync::Arc};
 
     fn settings(realm: Realm, has_users: bool, create_queues: CreateQueues) -> Settings {
@@ -153,13 +151,14 @@ mod tests {
             has_users,
             create_queues,
         };
-        Settings::new(
-            &Limits::default(),
+        Settings {
+            limits: Limits::default(),
             realm,
             access,
-            Health::new(0),
-            Arc::<Deaths>::default(),
-        )
+            health: Health::new(0),
+            deaths: Arc::default(),
+            refusals: Arc::default(),
+        }
     }
 
     fn gate_of(method: Method, path: &str, settings: &Settings) -> Option<Gate> {

@@ -29,11 +29,20 @@ pub(super) fn home(asked: &Asked<'_>) -> Action {
         refused(&Refusal::Unavailable(trouble))
     } else {
         let mut body = Vec::new();
-        Object::begin_ok(&mut body)
+        let mut object = Object::begin_ok(&mut body);
+        object
             .string("name", env!("CARGO_PKG_NAME"))
             .string("version", env!("CARGO_PKG_VERSION"))
-            .number("deadLetters", asked.settings.deaths.count())
-            .end();
+            .number("deadLetters", asked.settings.deaths.count());
+        let refused = asked.settings.refusals.counts();
+        if !refused.is_empty() {
+            let mut counts = Object::begin(object.field("refused"));
+            for (limit, count) in refused {
+                counts.number(limit, count);
+            }
+            counts.end();
+        }
+        object.end();
         Response::json(Status::OK, body)
     };
     Action::Respond(response)

@@ -24,6 +24,7 @@ mod parameters;
 mod pop;
 mod queues;
 mod refusal;
+mod refusals;
 mod route;
 mod secure;
 mod states;
@@ -32,10 +33,13 @@ mod subscribe;
 mod tests;
 mod transactions;
 
-pub use access::{Gate, Guarded, Need, forbidden, no_such_queue, too_many_failures, unauthorized};
+pub use access::{
+    Gate, Guarded, Need, forbidden, no_such_queue, too_many_failures, unauthorized, wrong_login,
+};
 pub use answer::Answer;
 pub use pop::messages;
-pub use refusal::refused;
+pub use refusal::{no_request, refused, too_many};
+pub use refusals::Refusals;
 pub use secure::{NewQueue, Password};
 pub use subscribe::write_message;
 
@@ -53,11 +57,18 @@ use route::{QueueDeed, Resource, Route};
 /// What holds for all requests of a listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    limits: Limits,
-    realm: Realm,
-    access: Access,
-    health: Arc<Health>,
-    deaths: Arc<Deaths>,
+    /// What clients may ask for.
+    pub limits: Limits,
+    /// Which queues they reach.
+    pub realm: Realm,
+    /// Who may do what.
+    pub access: Access,
+    /// How the store is.
+    pub health: Arc<Health>,
+    /// How many messages have become dead letters.
+    pub deaths: Arc<Deaths>,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
 }
 
 /// Whom the configuration lets do what.
@@ -67,26 +78,6 @@ pub struct Access {
     pub has_users: bool,
     /// Who makes secured queues.
     pub create_queues: CreateQueues,
-}
-
-impl Settings {
-    /// `limits` say what clients may ask for, `realm` which queues they reach, `access` who may do what, `health` how
-    /// the store is, `deaths` how many messages have become dead letters.
-    pub fn new(
-        limits: &Limits,
-        realm: Realm,
-        access: Access,
-        health: Arc<Health>,
-        deaths: Arc<Deaths>,
-    ) -> Self {
-        Self {
-            limits: limits.clone(),
-            realm,
-            access,
-            health,
-            deaths,
-        }
-    }
 }
 
 /// What to do about a request.

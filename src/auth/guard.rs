@@ -4,10 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::IpAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +17,7 @@ use super::{
     Login,
     failures::Failures,
     known::Known,
+    network::Network,
     record::random,
     verification::{Right, Verification, credentials},
 };
@@ -113,7 +111,7 @@ pub enum Outcome {
 type Fingerprint = [u8; 32];
 
 /// An address, or its network, and a subject.
-type FailureKey = (u64, Fingerprint);
+type FailureKey = (Network, Fingerprint);
 
 /// Checks logins; shared by all workers.
 #[derive(Debug)]
@@ -129,8 +127,6 @@ struct Shared {
     /// What fingerprints are made with: of no use to whoever does not know this process.
     secret: [u8; 32],
     ledger: Mutex<Ledger>,
-    wrong: AtomicU64,
-    limited: AtomicU64,
 }
 
 /// What is going on, and what went on lately.
@@ -169,8 +165,6 @@ impl Guard {
                 failures: Failures::new(auth.max_failures),
                 flights: HashMap::new(),
             }),
-            wrong: AtomicU64::new(0),
-            limited: AtomicU64::new(0),
         });
         let (jobs, taken) = bounded(auth.max_verifications);
         for index in 0..auth.verifiers {
@@ -200,7 +194,6 @@ impl Guard {
             return Check::Known(grant);
         }
         if let Some(retry_after) = ledger.failures.wait(&failure, now) {
-            shared.limited.fetch_add(1, Ordering::Relaxed);
             return Check::Limited { retry_after };
         }
         if let Some(askers) = ledger.flights.get_mut(&fingerprint) {
@@ -231,16 +224,6 @@ impl Guard {
             Ok(()) => Check::Pending,
             Err(_) => Check::Busy,
         }
-    }
-
-    /// Logins that were wrong.
-    pub fn wrong_count(&self) -> u64 {
-        self.shared.wrong.load(Ordering::Relaxed)
-    }
-
-    /// Logins that were not looked at, because too many before them were wrong.
-    pub fn limited_count(&self) -> u64 {
-        self.shared.limited.load(Ordering::Relaxed)
     }
 }
 
@@ -294,7 +277,6 @@ impl Shared {
             }
             Outcome::Right { grant, renewed }
         } else {
-            self.wrong.fetch_add(askers.len() as u64, Ordering::Relaxed);
             // The first has been counted.
             for asker in askers.iter().skip(1) {
                 let failure = self.failure_key(asker.address, subject);
@@ -343,18 +325,9 @@ impl Shared {
     }
 
     fn failure_key(&self, address: IpAddr, subject: &Subject) -> FailureKey {
-        (network(address), self.fingerprint(subject.queue(), None))
-    }
-}
-
-/// What stands for an address: of IPv6 the network, since whoever has one address has the rest of it.
-fn network(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        // Where no network of IPv6 is.
-        IpAddr::V4(address) => u64::from(u32::MAX) << 32 | u64::from(u32::from(address)),
-        IpAddr::V6(address) => {
-            // The upper half of 128 bits is 64 of them.
-            u64::try_from(address.to_bits() >> 64).unwrap_or(u64::MAX)
-        }
+        (
+            Network::of(address),
+            self.fingerprint(subject.queue(), None),
+        )
     }
 }

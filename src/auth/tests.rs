@@ -108,7 +108,6 @@ fn a_queue_is_for_its_user_and_the_admin() {
     for (user, password) in [("u", "r"), ("root", "p"), ("v", "p"), ("", "")] {
         assert_eq!(granted(user, password), None, "{user}:{password}");
     }
-    assert_eq!(desk.guard.wrong_count(), 4);
 }
 
 #[test]
@@ -229,7 +228,6 @@ fn guessing_is_limited_at_each_queue() {
         panic!("{check:?}");
     };
     assert!(retry_after <= Duration::from_mins(1));
-    assert!(desk.guard.limited_count() >= 3);
     let outcome = desk.outcome(&secured("other", &kept), "u", "p");
     assert!(matches!(outcome, Outcome::Right { .. }));
     let elsewhere = Asker {

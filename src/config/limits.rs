@@ -11,6 +11,12 @@ use super::size::Size;
 pub struct Limits {
     /// Connections open at once, 1 to 10 000 000; one more is refused.
     pub max_connections: usize,
+    /// Connections open at once from one address (one network of IPv6), 1 to 10 000 000; one more is refused. 0 is any
+    /// number.
+    pub max_connections_per_address: usize,
+    /// Requests that one address (one network of IPv6) may make in a second, 1 to 10 000 000; one more is refused. 0 is
+    /// any number.
+    pub max_requests_per_address: usize,
     /// Bytes of a request's line and headers, 1 KiB to 1 MiB.
     pub max_head: Size,
     /// Bytes of a request's body, 64 KiB to 1 GiB, and enough for an escaped payload of full size.
@@ -38,6 +44,11 @@ pub struct Limits {
     pub max_transactions: usize,
     /// Queues known at once, 1 to 1 000 000 000; a push to one more is refused.
     pub max_known_queues: usize,
+    /// Queues known at once of one tenant, 1 to 1 000 000 000; a push to one more is refused. 0 is any number.
+    /// The Redis store does not count them.
+    pub max_tenant_queues: usize,
+    /// Pops that wait on one queue, 1 to 100 000 000; one more is refused.
+    pub max_waiters: usize,
     /// Groups kept, 1 to 100 000 000; one more is refused.
     pub max_groups: usize,
     /// Secured queues kept, 1 to 100 000 000; one more is refused.
@@ -135,6 +146,16 @@ impl Limits {
     fn read_numbers(&mut self, section: &mut Section) {
         self.max_connections =
             section.count("max_connections", self.max_connections, 1..=10_000_000);
+        self.max_connections_per_address = section.count(
+            "max_connections_per_address",
+            self.max_connections_per_address,
+            0..=10_000_000,
+        );
+        self.max_requests_per_address = section.count(
+            "max_requests_per_address",
+            self.max_requests_per_address,
+            0..=10_000_000,
+        );
         self.max_pipelined = section.count("max_pipelined", self.max_pipelined, 1..=1_024);
         self.max_payload = section.count("max_payload", self.max_payload, 1..=134_217_728);
         self.max_queues = section.count("max_queues", self.max_queues, 1..=1_000_000);
@@ -144,6 +165,12 @@ impl Limits {
             section.count("max_transactions", self.max_transactions, 1..=1_000_000_000);
         self.max_known_queues =
             section.count("max_known_queues", self.max_known_queues, 1..=1_000_000_000);
+        self.max_tenant_queues = section.count(
+            "max_tenant_queues",
+            self.max_tenant_queues,
+            0..=1_000_000_000,
+        );
+        self.max_waiters = section.count("max_waiters", self.max_waiters, 1..=100_000_000);
         self.max_groups = section.count("max_groups", self.max_groups, 1..=100_000_000);
         self.max_secured_queues = section.count(
             "max_secured_queues",
@@ -286,6 +313,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 65_536,
+            max_connections_per_address: 0,
+            max_requests_per_address: 0,
             max_head: Size::from_kibibytes(32),
             max_body: Size::from_mebibytes(8),
             max_body_memory: Size::from_gibibytes(1),
@@ -299,6 +328,8 @@ impl Default for Limits {
             max_answer_memory: Size::from_gibibytes(1),
             max_transactions: 10_000_000,
             max_known_queues: 1_000_000,
+            max_tenant_queues: 0,
+            max_waiters: 100_000,
             max_groups: 100_000,
             max_secured_queues: 1_000_000,
             max_deliveries: 0,

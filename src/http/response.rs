@@ -25,6 +25,8 @@ pub struct Response {
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: Bytes,
+    /// The limit that is the reason for it, by its name in the configuration. Not sent: it is for whoever counts.
+    pub limit: Option<&'static str>,
 }
 
 /// What a body is.
@@ -61,6 +63,7 @@ impl Response {
             content_type,
             headers: Vec::new(),
             body: body.into(),
+            limit: None,
         }
     }
 
@@ -97,6 +100,13 @@ impl Response {
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Because of that limit.
+    #[must_use]
+    pub fn because_of(mut self, limit: &'static str) -> Self {
+        self.limit = Some(limit);
         self
     }
 

@@ -18,6 +18,8 @@
 //!     transactions_max: 1_000,
 //!     queues_max: 1_000,
 //!     groups_max: 10,
+//!     tenant_queues_max: usize::MAX,
+//!     waiters_max: 100,
 //!     secured_queues_max: 10,
 //!     queue_retention: Duration::from_secs(3600),
 //!     listed_messages_max: 100,
@@ -120,6 +122,10 @@ pub struct Limits {
     pub queues_max: usize,
     /// Groups of all tenants.
     pub groups_max: usize,
+    /// Queues known at once of one tenant; `usize::MAX`: they are not counted.
+    pub tenant_queues_max: usize,
+    /// Pops that wait on one queue.
+    pub waiters_max: usize,
     /// Secured queues of all tenants.
     pub secured_queues_max: usize,
     /// How long the last pop of an otherwise unused queue is remembered.

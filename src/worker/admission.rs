@@ -381,7 +381,7 @@ fn allow(
 
 fn failed(outcome: &Outcome) -> Response {
     match outcome {
-        Outcome::Wrong => api::unauthorized(),
+        Outcome::Wrong => api::wrong_login(),
         _ => api::refused(&Refusal::Unavailable("a password cannot be hashed".into())),
     }
 }

@@ -11,13 +11,16 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
     Door, Worker,
+    addresses::Visit,
     cargo::Load,
     exchange::{Exchange, Written},
     linger::linger,
     transport::Transport,
 };
 use crate::{
+    api,
     http::{CONTINUE, Decoded, Decoder, Phase, Request, Response, Status},
+    mailbox::Refusal,
     memory::Charge,
     runtime::{Alarm, Bell, Tick, is_temporary},
 };
@@ -29,8 +32,8 @@ const WRITE_BYTES: usize = 256 << 10;
 const UNREAD_BYTES_MAX: usize = 64 << 10;
 
 /// Serves a client until either side closes.
-pub(super) async fn serve(transport: Transport, door: Rc<Door>, worker: Rc<Worker>) {
-    let mut connection = Connection::new(transport.peer(), door, Rc::clone(&worker));
+pub(super) async fn serve(transport: Transport, visit: Visit, door: Rc<Door>, worker: Rc<Worker>) {
+    let mut connection = Connection::new(transport.peer(), visit, door, Rc::clone(&worker));
     let key = worker
         .bells
         .borrow_mut()
@@ -59,6 +62,7 @@ struct Connection {
     door: Rc<Door>,
     /// Whence the client comes.
     peer: IpAddr,
+    visit: Visit,
     bell: Rc<Bell>,
     alarm: Alarm,
     decoder: Decoder,
@@ -106,7 +110,7 @@ enum Event {
 }
 
 impl Connection {
-    fn new(peer: IpAddr, door: Rc<Door>, worker: Rc<Worker>) -> Self {
+    fn new(peer: IpAddr, visit: Visit, door: Rc<Door>, worker: Rc<Worker>) -> Self {
         let now = worker.timers.now();
         Self {
             bell: Rc::default(),
@@ -129,6 +133,7 @@ impl Connection {
             worker,
             door,
             peer,
+            visit,
         }
     }
 
@@ -246,7 +251,7 @@ impl Connection {
                 Ok(Decoded::Request(request)) => self.begin(&request),
                 Ok(Decoded::ContinueExpected) => self.is_continue_due = true,
                 Ok(Decoded::NeedMore) => break,
-                Err(error) => self.refuse(Response::from(error)),
+                Err(error) => self.refuse(api::no_request(error)),
             }
         }
         if self.input.is_empty() || self.is_last {
@@ -268,16 +273,21 @@ impl Connection {
                 return self.refuse(no_body_memory());
             }
         }
-        let is_first = self.exchanges.is_empty();
-        let exchange = Exchange::begin(
-            request,
-            body,
-            is_first,
-            self.peer,
-            &self.door,
-            &self.worker,
-            &self.bell,
-        );
+        let exchange = if self.visit.may_ask() {
+            let is_first = self.exchanges.is_empty();
+            Exchange::begin(
+                request,
+                body,
+                is_first,
+                self.peer,
+                &self.door,
+                &self.worker,
+                &self.bell,
+            )
+        } else {
+            let limit = "limits.max_requests_per_address";
+            Exchange::answered(request, api::too_many(limit, "too many requests", 1))
+        };
         self.is_last |= exchange.is_last();
         self.exchanges.push_back(exchange);
         self.is_continue_due = false;
@@ -421,6 +431,7 @@ impl Connection {
             }
             self.worker.timers.note_ring(&mut self.alarm);
             if self.worker.timers.now() >= deadline {
+                self.worker.shared.refusals.note("limits.write_timeout");
                 return false;
             }
         }
@@ -460,16 +471,16 @@ impl Connection {
                 self.is_last = now >= since.plus(limits.keep_alive);
             }
             (Phase::Head, since) if now >= since.plus(limits.head_timeout) => {
-                self.refuse(Response::errors(
-                    Status::REQUEST_TIMEOUT,
-                    ["the request head is late"],
-                ));
+                self.refuse(
+                    Response::errors(Status::REQUEST_TIMEOUT, ["the request head is late"])
+                        .because_of("limits.head_timeout"),
+                );
             }
             (Phase::Body, since) if now >= since.plus(limits.body_timeout) => {
-                self.refuse(Response::errors(
-                    Status::REQUEST_TIMEOUT,
-                    ["the request body is late"],
-                ));
+                self.refuse(
+                    Response::errors(Status::REQUEST_TIMEOUT, ["the request body is late"])
+                        .because_of("limits.body_timeout"),
+                );
             }
             _ => {}
         }
@@ -477,7 +488,5 @@ impl Connection {
 }
 
 fn no_body_memory() -> Response {
-    crate::api::refused(&crate::mailbox::Refusal::Full(
-        "limits.max_body_memory is reached",
-    ))
+    api::refused(&Refusal::Full("limits.max_body_memory is reached"))
 }

@@ -102,6 +102,17 @@ impl Exchange {
         }
     }
 
+    /// An answer that is known, to a request that is not looked at.
+    pub(super) fn answered(request: &Request, response: Response) -> Self {
+        Self {
+            version: request.version,
+            keep_alive: request.keep_alive,
+            head_only: request.method == Method::Head,
+            stage: Stage::Ready(Box::new(response)),
+            access: None,
+        }
+    }
+
     /// An answer that closes the connection, to something that is no request.
     pub(super) fn last_words(response: Response) -> Self {
         Self {
@@ -185,13 +196,13 @@ impl Exchange {
         }
         let status = match &mut self.stage {
             Stage::Postponed(_) | Stage::Admitting(_) => return Written::NotYet,
-            Stage::Ready(response) => encode(response, &frame, out),
+            Stage::Ready(response) => encode(response, worker, &frame, out),
             Stage::Asked(errand, answer) => {
                 let Some(arrival) = errand.take_reply() else {
                     return Written::NotYet;
                 };
                 load.contents.extend(arrival.contents);
-                encode(&render(answer.take(), arrival.reply), &frame, out)
+                encode(&render(answer.take(), arrival.reply), worker, &frame, out)
             }
             Stage::Popping(popping) => {
                 let Some(arrival) = popping.errand.take_reply() else {
@@ -205,7 +216,12 @@ impl Exchange {
                     let cargo = Cargo::new(&worker.desk, queue, popping.kind, handout);
                     load.cargo.push(cargo);
                 }
-                encode(&api::messages(popping.kind, arrival.reply), &frame, out)
+                encode(
+                    &api::messages(popping.kind, arrival.reply),
+                    worker,
+                    &frame,
+                    out,
+                )
             }
             Stage::Subscribed(subscription) => {
                 let written = subscription.write(worker, bell, &frame, out, load);
@@ -322,7 +338,8 @@ fn render(answer: Option<Answer>, reply: Reply) -> Response {
     )
 }
 
-fn encode(response: &Response, frame: &Frame<'_>, out: &mut Vec<u8>) -> Status {
+fn encode(response: &Response, worker: &Worker, frame: &Frame<'_>, out: &mut Vec<u8>) -> Status {
+    worker.note_refusal(response);
     response.encode(frame, out);
     response.status
 }

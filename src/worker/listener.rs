@@ -15,13 +15,14 @@ use tracing::{debug, warn};
 
 use super::{
     Door, Worker,
+    addresses::{Crowded, Visit},
     certificate::Certificate,
     connection,
     transport::{Encrypted, Transport},
 };
 use crate::{
     api,
-    http::{Frame, Version},
+    http::{Frame, Response, Version},
     mailbox::Refusal,
     runtime::Socket,
 };
@@ -158,26 +159,9 @@ fn accept(listener: &StdTcpListener, door: &Rc<Door>, worker: &Rc<Worker>) -> Ba
 }
 
 fn take_in(socket: Socket, door: &Rc<Door>, worker: &Rc<Worker>) {
-    let Some(place) = Place::take(worker) else {
-        if door.certificate.is_some() {
-            // There is no telling it without a handshake, which is what there is no room for.
-            return;
-        }
-        let date = worker.date();
-        let version = Version::Http11;
-        let frame = Frame {
-            version,
-            keep_alive: false,
-            head_only: false,
-            date: &date,
-        };
-        let refusal = Refusal::Full("limits.max_connections is reached");
-        let mut answer = Vec::new();
-        api::refused(&refusal).encode(&frame, &mut answer);
-        // There is always room for this in the buffer of a new socket.
-        let _ = socket.send(&answer);
-        socket.finish_writing();
-        return;
+    let (place, visit) = match find_room(&socket, worker) {
+        Ok(room) => room,
+        Err(response) => return turn_away(&socket, &response, door, worker),
     };
     let (door, worker) = (Rc::clone(door), Rc::clone(worker));
     monoio::spawn(async move {
@@ -187,10 +171,31 @@ fn take_in(socket: Socket, door: &Rc<Door>, worker: &Rc<Worker>) {
             Some(certificate) => Box::pin(shake_hands(socket, certificate, &worker)).await,
         };
         if let Some(transport) = transport {
-            connection::serve(transport, door, worker).await;
+            connection::serve(transport, visit, door, worker).await;
         }
         drop(place);
     });
+}
+
+/// Says why there is no room for a connection, and ends it.
+fn turn_away(socket: &Socket, response: &Response, door: &Door, worker: &Worker) {
+    worker.note_refusal(response);
+    if door.certificate.is_some() {
+        // There is no telling it without a handshake, which is what there is no room for.
+        return;
+    }
+    let date = worker.date();
+    let frame = Frame {
+        version: Version::Http11,
+        keep_alive: false,
+        head_only: false,
+        date: &date,
+    };
+    let mut answer = Vec::new();
+    response.encode(&frame, &mut answer);
+    // There is always room for this in the buffer of a new socket.
+    let _ = socket.send(&answer);
+    socket.finish_writing();
 }
 
 /// Makes a connection of a client that speaks TLS.
@@ -218,6 +223,20 @@ impl Drop for Handshake {
     fn drop(&mut self) {
         self.0.shared.handshakes.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What a connection takes of what there is, or why there is none.
+fn find_room(socket: &Socket, worker: &Rc<Worker>) -> Result<(Place, Visit), Response> {
+    let visit = worker.shared.addresses.enter(|| socket.peer());
+    let visit = visit.map_err(|Crowded| {
+        let limit = "limits.max_connections_per_address";
+        api::too_many(limit, "too many connections", 1)
+    })?;
+    let place = Place::take(worker).ok_or_else(|| {
+        let refusal = Refusal::Full("limits.max_connections is reached");
+        api::refused(&refusal)
+    })?;
+    Ok((place, visit))
 }
 
 /// One connection of those that the process may have.

@@ -7,6 +7,7 @@
 //! Nothing here blocks, and nothing waits for a read or write in flight: tasks wait for readiness, for a bell that is
 //! rung when a reply or a deadline is there, and look at everything when they wake.
 
+mod addresses;
 mod admission;
 mod cargo;
 mod certificate;
@@ -33,6 +34,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use addresses::Addresses;
 use certificate::Certificate;
 use checks::Checks;
 use desk::Desk;
@@ -41,7 +43,7 @@ use slab::Slab;
 use uuid::Uuid;
 
 use crate::{
-    api,
+    api::{self, Refusals},
     auth::Guard,
     config, http,
     mailbox::TransactionId,
@@ -94,6 +96,8 @@ struct Shared {
     handshakes: AtomicUsize,
     handshakes_max: usize,
     body_memory: Arc<Account>,
+    addresses: Arc<Addresses>,
+    refusals: Arc<Refusals>,
 }
 
 /// The `Date` header of a second.
@@ -115,6 +119,13 @@ impl Worker {
             date.text = httpdate::fmt_http_date(UNIX_EPOCH + now).into();
         }
         Rc::clone(&date.text)
+    }
+
+    /// Counts an answer that a limit is the reason for.
+    fn note_refusal(&self, response: &http::Response) {
+        if let Some(limit) = response.limit {
+            self.shared.refusals.note(limit);
+        }
     }
 
     /// Stops taking in connections and ends every wait.

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use super::{
     Shared,
+    addresses::Addresses,
     certificate::Certificate,
     entrances::{EntranceError, Entrances},
     open_files,
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     api,
     auth::Guard,
-    config::{Config, CreateQueues},
+    config::{Config, CreateQueues, StoreKind},
     memory::Account,
     runtime::Inbox,
     store::{self, OpenStore},
@@ -77,20 +78,13 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             "the system refuses io_uring, epoll is used instead: the server works, and is slower"
         );
     }
-    let shared = Arc::new(Shared {
-        draining: AtomicBool::new(false),
-        connections: AtomicUsize::new(0),
-        connections_max,
-        handshakes: AtomicUsize::new(0),
-        handshakes_max: config.tls.max_handshakes,
-        body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
-    });
+    let shared = shared(config, connections_max);
     let (reports, reported) = unbounded();
     let access = api::Access {
         has_users: !config.auth.users.is_empty(),
         create_queues: config.auth.create_queues,
     };
-    warn_of_openness(config);
+    warn_of_settings(config);
     let inboxes_of_workers = inboxes.iter().zip(&verdicts);
     for ((index, entrances), (inbox, verdicts)) in
         (0..).zip(entrances.of_workers).zip(inboxes_of_workers)
@@ -165,6 +159,22 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
+fn shared(config: &Config, connections_max: usize) -> Arc<Shared> {
+    Arc::new(Shared {
+        draining: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
+        connections_max,
+        handshakes: AtomicUsize::new(0),
+        handshakes_max: config.tls.max_handshakes,
+        body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
+        addresses: Addresses::new(
+            config.limits.max_connections_per_address,
+            config.limits.max_requests_per_address,
+        ),
+        refusals: Arc::default(),
+    })
+}
+
 /// How the end went.
 enum Drained {
     /// Every answer is with its client.
@@ -208,9 +218,12 @@ fn inboxes_of<T>(workers: usize) -> io::Result<Vec<Arc<Inbox<T>>>> {
     (0..workers).map(|_| Inbox::new().map(Arc::new)).collect()
 }
 
-/// Says what strangers may do here, where it is strangers who can.
-fn warn_of_openness(config: &Config) {
+/// Says what strangers may do here, where it is strangers who can, and what is set in vain.
+fn warn_of_settings(config: &Config) {
     let auth = &config.auth;
+    if config.limits.max_tenant_queues > 0 && config.store.kind == StoreKind::Redis {
+        warn!("limits.max_tenant_queues is of no effect with the Redis store");
+    }
     let is_reachable = |address: SocketAddr| !address.ip().is_loopback();
     if is_reachable(config.server.listen) && auth.users.is_empty() {
         warn!(

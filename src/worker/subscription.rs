@@ -104,7 +104,9 @@ impl Subscription {
                     keep_alive: false,
                     ..*frame
                 };
-                api::refused(&refusal).encode(&frame, out);
+                let response = api::refused(&refusal);
+                worker.note_refusal(&response);
+                response.encode(&frame, out);
                 return Written::Whole { keep_alive: false };
             }
             encode_stream_head(frame, ContentType::JsonStream, out);
@@ -118,6 +120,7 @@ impl Subscription {
             }
             Err(refusal) => {
                 let response = api::refused(&refusal);
+                worker.note_refusal(&response);
                 encode_chunk(frame.version, &[&response.body], out);
                 encode_last_chunk(frame.version, out);
                 Written::Whole { keep_alive: false }

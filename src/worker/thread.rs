@@ -153,13 +153,14 @@ async fn work(start: Start) -> io::Result<()> {
         .into_iter()
         .map(|entrance| {
             let door = Door {
-                settings: api::Settings::new(
-                    &limits,
-                    entrance.realm(),
-                    start.access,
-                    Arc::clone(&health),
-                    Arc::clone(&deaths),
-                ),
+                settings: api::Settings {
+                    limits: limits.clone(),
+                    realm: entrance.realm(),
+                    access: start.access,
+                    health: Arc::clone(&health),
+                    deaths: Arc::clone(&deaths),
+                    refusals: Arc::clone(&start.shared.refusals),
+                },
                 certificate: entrance.certificate,
                 bell: Bell::default(),
             };

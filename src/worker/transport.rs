@@ -132,6 +132,9 @@ impl Encrypted {
         let deadline = worker.timers.now().plus(worker.handshake_timeout);
         worker.timers.ring_by(&mut alarm, deadline, &bell);
         let shaken = shake_hands(&mut session, &socket, worker, &bell).await;
+        if !shaken && worker.timers.now() >= deadline {
+            worker.shared.refusals.note("tls.handshake_timeout");
+        }
         worker.timers.clear(&mut alarm);
         worker.bells.borrow_mut().remove(key);
         shaken.then(|| Self {

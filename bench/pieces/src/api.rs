@@ -4,23 +4,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use popbox::{
-    api::{self, Action, Answer, Settings},
-    config::Limits,
+    api::{self, Access, Action, Answer, Settings},
+    config::{CreateQueues, Limits},
     http::{Frame, Request, Response, Version},
     mailbox::{Handout, LeaseId, LeaseKind, Message, Realm, Refusal, Reply},
-    store::{Deaths, Health},
+    store::Health,
 };
 
 use crate::message;
 
 /// The default limits.
 pub fn settings() -> Settings {
-    Settings::new(
-        &Limits::default(),
-        Realm::Plain,
-        Health::new(0),
-        Arc::<Deaths>::default(),
-    )
+    Settings {
+        limits: Limits::default(),
+        realm: Realm::Plain,
+        access: Access {
+            has_users: false,
+            create_queues: CreateQueues::Anyone,
+        },
+        health: Health::new(0),
+        deaths: Arc::default(),
+        refusals: Arc::default(),
+    }
 }
 
 /// What is to be done about a request. Making an id is not a part of it.

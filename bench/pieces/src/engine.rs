@@ -40,6 +40,8 @@ impl Asked {
                 transactions_max: 10_000_000,
                 queues_max: 10_000_000,
                 groups_max: 10,
+                tenant_queues_max: usize::MAX,
+                waiters_max: usize::MAX,
                 secured_queues_max: 10,
                 queue_retention: Duration::from_hours(24),
                 listed_messages_max: 1000,

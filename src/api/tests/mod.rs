@@ -68,7 +68,14 @@ fn id(number: u8) -> TransactionId {
 fn act_on(request: &Request) -> Action {
     let deaths = Arc::new(Deaths::default());
     deaths.note(&plain_queue("q"), id(1), 3);
-    let settings = Settings::new(&limits(), Realm::Plain, open(), Health::new(0), deaths);
+    let settings = Settings {
+        limits: limits(),
+        realm: Realm::Plain,
+        access: open(),
+        health: Health::new(0),
+        deaths,
+        refusals: Arc::default(),
+    };
     handle(request, &settings, &mut || id(1))
 }
 

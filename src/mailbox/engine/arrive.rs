@@ -146,7 +146,8 @@ impl Engine {
         Ok(names)
     }
 
-    /// The queue of that name, made if need be; a full table forgets an idle queue for it.
+    /// The queue of that name, made if need be; a full table, or one full of its tenant's, forgets an idle queue for
+    /// it.
     pub(super) fn queue_for(
         &mut self,
         name: &QueueName,
@@ -154,6 +155,13 @@ impl Engine {
     ) -> Result<QueueIndex, Refusal> {
         if let Some(queue) = self.queues.find(name) {
             return Ok(queue);
+        }
+        let tenant = name.tenant();
+        if self.queues.tenant_count(tenant) >= self.limits.tenant_queues_max {
+            let Some(forgotten) = self.queues.forget_idlest_of(tenant) else {
+                return Err(Refusal::Full("limits.max_tenant_queues is reached"));
+            };
+            output.changes.push(Change::QueueForgotten(forgotten));
         }
         if self.queues.len() >= self.limits.queues_max {
             let Some(forgotten) = self.queues.forget_idlest() else {

@@ -2,8 +2,8 @@
 
 use super::{
     Change, DELIVERIES_COUNTED_MAX, Engine, EngineReply, Handout, LeaseId, LeaseKind, Mark,
-    Message, Output, Pop, Progress, QueueIndex, QueueName, RecordKey, Reply, Terms, Ticket,
-    UnixMillis, Waiter, is_over,
+    Message, Output, Pop, Progress, QueueIndex, QueueName, RecordKey, Refusal, Reply, Terms,
+    Ticket, UnixMillis, Waiter, is_over,
 };
 
 impl Engine {
@@ -29,6 +29,11 @@ impl Engine {
         let handout = self.take(now, queue, terms, output);
         if !pop.wait || !handout.messages.is_empty() {
             return Some(Reply::Messages(handout));
+        }
+        if self.queues.waiter_count(queue) >= self.limits.waiters_max {
+            return Some(Reply::Refused(Refusal::Full(
+                "limits.max_waiters is reached",
+            )));
         }
         let turn = self.next_turn;
         self.next_turn += 1;

@@ -24,6 +24,7 @@ mod restore;
 mod schedule;
 mod secured;
 mod settle;
+mod tenants;
 mod transactions;
 
 #[cfg(test)]
@@ -119,7 +120,10 @@ impl Engine {
         Self {
             limits,
             transactions: TransactionTable::default(),
-            queues: QueueTable::new(limits.queue_retention),
+            queues: QueueTable::new(
+                limits.queue_retention,
+                limits.tenant_queues_max < usize::MAX,
+            ),
             groups: BTreeMap::new(),
             secured: HashMap::new(),
             keys: KeyTable::default(),

@@ -7,8 +7,8 @@ use std::{
 
 use slab::Slab;
 
-use super::super::{Priority, QueueInfo, QueueName, Ticket, TransactionId, UnixMillis};
-use super::Terms;
+use super::super::{Priority, QueueInfo, QueueName, Tenant, Ticket, TransactionId, UnixMillis};
+use super::{Terms, tenants::Tenants};
 
 /// Names a queue inside the engine for as long as anything refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,14 +79,17 @@ pub(super) struct QueueTable {
     /// How long the last pop of an idle queue is remembered.
     retention: Duration,
     queues: Slab<Queue>,
+    tenants: Tenants,
     by_name: HashMap<QueueName, QueueIndex>,
     idle: BTreeSet<(UnixMillis, QueueIndex)>,
 }
 
 impl QueueTable {
-    pub(super) fn new(retention: Duration) -> Self {
+    /// A queue is remembered so long after its last pop; queues are counted by tenants if that is asked for.
+    pub(super) fn new(retention: Duration, counts_tenants: bool) -> Self {
         Self {
             retention,
+            tenants: Tenants::new(counts_tenants),
             queues: Slab::new(),
             by_name: HashMap::new(),
             idle: BTreeSet::new(),
@@ -116,6 +119,7 @@ impl QueueTable {
         });
         // `limits.max_known_queues` keeps the table below 2^32 entries.
         let index = QueueIndex(u32::try_from(key).unwrap_or(u32::MAX));
+        self.tenants.note_queue(name.tenant());
         self.by_name.insert(name, index);
         self.update_idleness(index);
         index
@@ -134,11 +138,14 @@ impl QueueTable {
         if before == after {
             return;
         }
+        let tenant = self.queues[index.0 as usize].name.tenant();
         if let Some(before) = before {
             self.idle.remove(&(before, index));
+            self.tenants.note_used(tenant, before, index);
         }
         if let Some(after) = after {
             self.idle.insert((after, index));
+            self.tenants.note_idle(tenant, after, index);
         }
     }
 
@@ -212,6 +219,10 @@ impl QueueTable {
         self.update_idleness(index);
     }
 
+    pub(super) fn waiter_count(&self, index: QueueIndex) -> usize {
+        self.queue(index).waiters.len()
+    }
+
     pub(super) fn add_waiter(&mut self, index: QueueIndex, waiter: Waiter) {
         let waiters = &mut self.queue_mut(index).waiters;
         if waiters.is_empty() {
@@ -268,9 +279,27 @@ impl QueueTable {
 
     /// Forgets the queue that has been idle longest, if any is idle.
     pub(super) fn forget_idlest(&mut self) -> Option<QueueName> {
-        let (_, index) = self.idle.pop_first()?;
+        let &idlest = self.idle.first()?;
+        self.forget(idlest)
+    }
+
+    /// The same of a tenant's queues.
+    pub(super) fn forget_idlest_of(&mut self, tenant: &Tenant) -> Option<QueueName> {
+        let idlest = self.tenants.idlest(tenant)?;
+        self.forget(idlest)
+    }
+
+    /// How many queues a tenant has, if that is counted.
+    pub(super) fn tenant_count(&self, tenant: &Tenant) -> usize {
+        self.tenants.count(tenant)
+    }
+
+    fn forget(&mut self, (until, index): (UnixMillis, QueueIndex)) -> Option<QueueName> {
+        self.idle.remove(&(until, index));
         let queue = self.queues.try_remove(index.0 as usize)?;
         self.by_name.remove(&queue.name);
+        self.tenants
+            .note_forgotten(queue.name.tenant(), until, index);
         Some(queue.name)
     }
 

@@ -21,6 +21,8 @@ const LIMITS: Limits = Limits {
     transactions_max: 100_000,
     queues_max: 100_000,
     groups_max: 10,
+    tenant_queues_max: usize::MAX,
+    waiters_max: 1_000_000,
     secured_queues_max: 10,
     queue_retention: Duration::from_mins(1),
     listed_messages_max: 1000,

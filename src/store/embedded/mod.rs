@@ -143,6 +143,11 @@ fn domain_limits(limits: &config::Limits) -> mailbox::Limits {
         transactions_max: limits.max_transactions,
         queues_max: limits.max_known_queues,
         groups_max: limits.max_groups,
+        tenant_queues_max: match limits.max_tenant_queues {
+            0 => usize::MAX,
+            count => count,
+        },
+        waiters_max: limits.max_waiters,
         secured_queues_max: limits.max_secured_queues,
         queue_retention: limits.queue_retention,
         listed_messages_max: limits.max_pop,

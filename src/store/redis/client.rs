@@ -27,6 +27,8 @@ pub(super) struct Limits {
     pub(super) queue_retention: Duration,
     /// Queues of a server that may be known for nothing but their last pop.
     pub(super) queues_max: usize,
+    /// Pops that wait on one queue.
+    pub(super) waiters_max: usize,
     /// Deliveries after which a message that is not acked in time is dead; 0 for never.
     pub(super) deliveries_max: usize,
     /// How often a server is looked after.

@@ -59,8 +59,10 @@ use crate::{
 #[cfg(fuzzing)]
 pub fn decode_frame(
     input: &mut bytes::BytesMut,
-) -> Result<Option<redis_protocol::resp3::types::BytesFrame>, redis_protocol::error::RedisProtocolError>
-{
+) -> Result<
+    Option<redis_protocol::resp3::types::BytesFrame>,
+    redis_protocol::error::RedisProtocolError,
+> {
     connection::decode(input)
 }
 
@@ -113,6 +115,7 @@ impl Gate {
             backlog_max: limits.max_backlog,
             queue_retention: limits.queue_retention,
             queues_max: limits.max_known_queues,
+            waiters_max: limits.max_waiters,
             deliveries_max: limits.max_deliveries,
             sweep_interval: self.config.redis.sweep,
         };

@@ -124,7 +124,8 @@ impl Shard {
         timers: &Rc<Timers>,
     ) -> Self {
         let retention_ms = u64::try_from(limits.queue_retention.as_millis()).unwrap_or(u64::MAX);
-        let (queues_max, deliveries_max) = (limits.queues_max as u64, limits.deliveries_max as u64);
+        let (queues_max, waiters_max) = (limits.queues_max as u64, limits.waiters_max as u64);
+        let deliveries_max = limits.deliveries_max as u64;
         let batcher = |function| {
             let (clock, deaths) = (Rc::clone(&clock), Arc::clone(deaths));
             Batcher::new(
@@ -134,6 +135,7 @@ impl Shard {
                     arguments.number(clock.for_functions());
                     arguments.number(retention_ms);
                     arguments.number(queues_max);
+                    arguments.number(waiters_max);
                     arguments.number(deliveries_max);
                 },
                 move |news| tell_of_deaths(&news, &deaths),
@@ -207,6 +209,7 @@ impl Shard {
                 match reply.first() {
                     Some(b'M') => Handed::read_last(&reply.slice(1..)).map(Popped::Messages),
                     Some(b'W') if is_waiter => Some(Popped::Waits),
+                    Some(b'F') => return Err(Fault::Crowded),
                     Some(b'N') => Some(Popped::Nothing),
                     Some(b'A') => Some(Popped::Again),
                     _ => None,

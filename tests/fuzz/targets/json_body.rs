@@ -10,7 +10,7 @@ use popbox::{
     config::{CreateQueues, Limits},
     http::{self, Decoded, Decoder, Response},
     mailbox::{Realm, Reply, TransactionId},
-    store::{Deaths, Health},
+    store::Health,
 };
 
 /// Where bodies go.
@@ -43,17 +43,17 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Decoded::Request(request)) = decoder.decode(&mut input) else {
         return;
     };
-    let access = Access {
-        has_users: false,
-        create_queues: CreateQueues::Anyone,
+    let settings = Settings {
+        limits: Limits::default(),
+        realm: Realm::Secured,
+        access: Access {
+            has_users: false,
+            create_queues: CreateQueues::Anyone,
+        },
+        health: Health::new(0),
+        deaths: Arc::default(),
+        refusals: Arc::default(),
     };
-    let settings = Settings::new(
-        &Limits::default(),
-        Realm::Secured,
-        access,
-        Health::new(0),
-        Arc::<Deaths>::default(),
-    );
     let id = TransactionId::parse("f6fc84c9-f21f-4a1a-8d3b-7f1c2f3b1b1b").expect("an id");
     match api::handle(&request, &settings, &mut || id) {
         Action::Respond(response) => {

@@ -96,6 +96,8 @@ impl Scene {
             transactions_max: tight(1000, &[2, 4, 6]),
             queues_max: tight(1000, &[1, 2, 3]),
             groups_max: tight(1000, &[1]),
+            tenant_queues_max: tight(usize::MAX, &[1, 2]),
+            waiters_max: tight(1000, &[1, 2]),
             secured_queues_max: tight(1000, &[1]),
             queue_retention: Duration::from_millis(dice.pick(&[1500, 60_000, 86_400_000])),
             listed_messages_max: dice.pick(&[1, 2, 1000]),
@@ -105,7 +107,7 @@ impl Scene {
         if home == Home::Servers {
             (limits.transactions_max, limits.queues_max) = (1000, 1000);
             (limits.groups_max, limits.idempotency_keys_max) = (1000, 1000);
-            limits.secured_queues_max = 1000;
+            (limits.secured_queues_max, limits.tenant_queues_max) = (1000, 1000);
         }
         Self {
             home,

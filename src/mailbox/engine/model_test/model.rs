@@ -358,6 +358,10 @@ impl Model {
         self.last_pops.push((pop.queue.clone(), now.0 / 1000));
         let handout = self.hand_out(now, &pop);
         if handout.messages.is_empty() && pop.wait {
+            let waiting = self.waiters.iter().filter(|it| it.1.queue == pop.queue);
+            if waiting.count() >= self.limits.waiters_max {
+                return Some(Reply::Refused(Refusal::Full("the model says so")));
+            }
             self.waiters.push((ticket, pop));
             return None;
         }

@@ -189,7 +189,7 @@ impl Subject for Kept {
         self.store.check(model);
         let next = self.engine.next_deadline();
         assert!(next.is_none_or(|next| next > now), "{next:?} is not over");
-        let is_roomy = self.limits.queues_max > 100;
+        let is_roomy = self.limits.queues_max.min(self.limits.tenant_queues_max) > 100;
         if is_roomy {
             let expected = model.next_event().into_iter().chain(model.next_forgotten());
             assert_eq!(next, expected.min(), "next deadline");
@@ -213,7 +213,7 @@ impl Subject for Kept {
 
     fn may_forget(&self, _: &Model, _: UnixMillis, _: u64) -> bool {
         // Which of two equally idle queues a full table forgets is nobody's business.
-        self.limits.queues_max < 100
+        self.limits.queues_max.min(self.limits.tenant_queues_max) < 100
     }
 }
 

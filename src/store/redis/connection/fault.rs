@@ -16,6 +16,9 @@ pub(in crate::store::redis) enum Fault {
     /// As many requests are on their way as may be; nothing was sent.
     #[error("redis.max_in_flight is reached")]
     Busy,
+    /// As many pops wait on the queue as may; nothing was done.
+    #[error("limits.max_waiters is reached")]
+    Crowded,
     /// The server has no memory left that it may use; nothing was done.
     #[error("a Redis server has reached its maxmemory")]
     NoMemory,
@@ -64,7 +67,7 @@ impl Fault {
     /// Whether it is certain that nothing was done.
     pub(in crate::store::redis) fn is_harmless(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Busy | Self::NoMemory => true,
+            Self::Unreachable(_) | Self::Busy | Self::Crowded | Self::NoMemory => true,
             // What a server says instead of doing anything.
             Self::Server(words) => [
                 "LOADING",
@@ -95,6 +98,7 @@ impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Busy => Self::Full("redis.max_in_flight is reached"),
+            Fault::Crowded => Self::Full("limits.max_waiters is reached"),
             Fault::NoMemory => Self::Full("a Redis server has reached its maxmemory"),
             fault => Self::Unavailable(fault.to_string().into()),
         }

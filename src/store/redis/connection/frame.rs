@@ -14,7 +14,9 @@ use super::Fault;
 const ELEMENTS_EXPECTED_MAX: usize = 1024;
 
 /// Takes the first answer off what has come, if all of it is there.
-pub(in crate::store::redis) fn decode(input: &mut BytesMut) -> Result<Option<BytesFrame>, RedisProtocolError> {
+pub(in crate::store::redis) fn decode(
+    input: &mut BytesMut,
+) -> Result<Option<BytesFrame>, RedisProtocolError> {
     let mut cursor = Cursor { input, at: 0 };
     match cursor.flat() {
         Ok(flat) => {

@@ -68,7 +68,7 @@ end
 
 -- pop: as in TERMS; as in WAITER, or nothing if it is not to wait; the numbers it had in earlier tries that came to
 -- nothing; '1' if records are here. Gives 'M', the hand-out, and the payload of a single message that is small; or 'W':
--- waits; or 'N': nothing; or 'A': ask again, there was too much to clear away.
+-- waits; or 'F': as many wait as may; or 'N': nothing; or 'A': ask again, there was too much to clear away.
 function operations.pop(key)
   local terms, waiter, earlier, has_records = argument(), argument(), argument(), argument()
   local count, bytes, life, kind = unpack_value(TERMS, terms)
@@ -95,9 +95,14 @@ function operations.pop(key)
   elseif gave_up then
     reply = 'A'
   elseif waiter ~= '' then
-    call('RPUSH', q .. ':w', waiter)
+    -- One that is asked for again is among them under an earlier name, for a while.
+    if call('RPUSH', q .. ':w', waiter) > waiters_max and earlier == '' then
+      call('RPOP', q .. ':w')
+      reply = 'F'
+    else
+      reply = 'W'
+    end
     look_by(now + LOOK_MS)
-    reply = 'W'
   elseif is_noted then
     look_by(second * 1000 + retention)
   end

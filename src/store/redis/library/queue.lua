@@ -61,8 +61,8 @@ local SEARCHED_MAX = 128
 local ID_LENGTH = 36
 
 -- How long the last pop of a queue is remembered, in milliseconds; how many queues may be known at once for nothing but
--- their last pop; after how many deliveries a message dies unless it is acked, 0 for never.
-local retention, queues_max, deliveries_max
+-- their last pop; how many pops may wait on a queue; after how many deliveries a message dies unless it is acked, 0 for never.
+local retention, queues_max, waiters_max, deliveries_max
 
 -- The operations, by name.
 local operations = {}

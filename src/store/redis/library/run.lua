@@ -37,11 +37,13 @@ local function operate(key)
   return operations[argument()](key)
 end
 
--- A batch of operations, one for each key. Behind the time in the arguments are `retention`, `queues_max` and
--- `deliveries_max`; then for each operation its name and its own. Behind the replies is what has died, if anything.
+-- A batch of operations, one for each key. Behind the time in the arguments are `retention`, `queues_max`,
+-- `waiters_max` and `deliveries_max`; then for each operation its name and its own. Behind the replies is what has
+-- died, if anything.
 local function run(keys, given)
   begin(given)
-  retention, queues_max, deliveries_max = tonumber(argument()), tonumber(argument()), tonumber(argument())
+  retention, queues_max = tonumber(argument()), tonumber(argument())
+  waiters_max, deliveries_max = tonumber(argument()), tonumber(argument())
   letters, handed_over, deaths, out_of = {}, {}, {}, {}
   local replies = each(keys, operate)
   publish()

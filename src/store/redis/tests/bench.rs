@@ -100,6 +100,7 @@ impl Agents {
         config.limits.max_queues = limits.queues_per_transaction_max;
         config.limits.max_pop = limits.listed_messages_max;
         config.limits.queue_retention = limits.queue_retention;
+        config.limits.max_waiters = limits.waiters_max;
         config.limits.max_deliveries = usize::try_from(limits.deliveries_max).unwrap();
         let mut agents = Self {
             bench: Rc::clone(bench),

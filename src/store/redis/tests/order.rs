@@ -12,6 +12,8 @@ pub(super) const LIMITS: Limits = Limits {
     transactions_max: usize::MAX,
     queues_max: usize::MAX,
     groups_max: usize::MAX,
+    tenant_queues_max: usize::MAX,
+    waiters_max: 1_000_000,
     secured_queues_max: 10,
     queue_retention: Duration::from_hours(24),
     listed_messages_max: 10_000,

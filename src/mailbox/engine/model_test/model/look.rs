@@ -52,7 +52,12 @@ impl Model {
         used.extend(names.iter().cloned());
         used.sort();
         used.dedup();
-        used.len() <= self.limits.queues_max
+        let tenants_max = self.limits.tenant_queues_max;
+        let is_fair = names.iter().all(|name| {
+            let of_tenant = used.iter().filter(|it| it.tenant() == name.tenant());
+            name.tenant().0.is_none() || of_tenant.count() <= tenants_max
+        });
+        is_fair && used.len() <= self.limits.queues_max
     }
 
     /// The messages in line, as they are to be handed out.
