@@ -14,8 +14,11 @@ use subtle::ConstantTimeEq as _;
 use super::Login;
 use crate::config::Credentials;
 
-/// Characters of what an old server kept: 20 bytes in Base64.
+/// Characters of what an old server kept, which is Base64.
 const OLD_LENGTH: usize = 28;
+
+/// Bytes of it: those of a SHA-1. As many characters can be a byte more.
+const OLD_BYTES: usize = 20;
 
 /// What is kept of who may use a secured queue.
 #[derive(Debug)]
@@ -43,7 +46,8 @@ impl Record {
         if let Ok(credentials) = text.parse() {
             return Some(Self::Hashed(credentials));
         }
-        let is_old = text.len() == OLD_LENGTH && Base64::decode_vec(text).is_ok();
+        let is_digest = |bytes: Vec<u8>| bytes.len() == OLD_BYTES;
+        let is_old = text.len() == OLD_LENGTH && Base64::decode_vec(text).is_ok_and(is_digest);
         is_old.then(|| Self::Old(text.into()))
     }
 
@@ -125,6 +129,7 @@ mod tests {
             "u:p",
             "u:$argon2id$",
             "2jmj7l5rSw0yVb/vlWAYkK/YBwk",
+            "2jmj7l5rSw0yVb/vlWAYkK/YBwkx",
             "!jmj7l5rSw0yVb/vlWAYkK/YBwk=",
         ] {
             assert!(Record::parse(text).is_none(), "{text}");

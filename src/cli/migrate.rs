@@ -1,4 +1,4 @@
-//! `popbox migrate`: brings an old server's messages and groups into the store.
+//! `popbox migrate`: brings an old server's messages, groups and users of secured queues into the store.
 
 use std::process::ExitCode;
 

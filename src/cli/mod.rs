@@ -46,7 +46,7 @@ enum Command {
     Serve(Configuration),
     /// Say whether the configuration is fine, or everything that is wrong with it
     CheckConfig(Configuration),
-    /// Bring the messages and groups of an old server into the store (may be repeated)
+    /// Bring the messages, groups and users of an old server into the store (may be repeated)
     Migrate(migrate::Migrate),
     /// Read a password from standard input and print the line for auth.admin
     HashPassword {

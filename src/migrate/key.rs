@@ -15,7 +15,7 @@ pub(super) enum Key<'a> {
     State(&'a [u8]),
     /// Something of a queue.
     Queue(&'a [u8]),
-    /// Credentials, a group, or nothing of the old server's.
+    /// A secured queue's user, a group, or nothing of the old server's.
     Other,
 }
 

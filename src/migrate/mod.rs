@@ -6,7 +6,9 @@
 //! 1. A `survey` looks at every key and notes who waits where (`inventory`), by name; contents stay where they are.
 //! 2. `states` tell which messages were out with a consumer. They are waiting again, in front of their queue.
 //! 3. `order` merges all old lines into one order of transactions that agrees with each of them.
-//! 4. A `transfer` moves them in that order, reading contents a batch at a time, and then come the groups.
+//! 4. The `users` of secured queues are moved first: a queue whose messages are there and whose user is not would be
+//!    that of whoever makes it.
+//! 5. A `transfer` moves the transactions in their order, reading contents a batch at a time, and then come the groups.
 //!
 //! That a message was delivered is left behind: to say so here would take a push and an ack, and between the two a
 //! consumer could get the message a second time.
@@ -19,7 +21,7 @@
 //! | `PB:Q\|<queue>:userInfo` | hash | the last pop |
 //! | `PB:T\|<uuid>:meta` | hash | payload, priority, expirationDate, callback, others |
 //! | `PB:T\|<uuid>:state` | hash | `<queue>`, or its id alone, to `Pending`, `Blocked` or `Delivered` |
-//! | `[<org>:]SEC:<id>` | string | credentials |
+//! | `[<org>:]SEC:<id>` | string | `base64(sha1(base64("<user>:<password>")))`, on the server of the queue |
 //! | any other | set | a group's queues |
 
 mod groups;
@@ -36,6 +38,7 @@ mod states;
 mod survey;
 mod target;
 mod transfer;
+mod users;
 mod writer;
 
 pub use progress::Progress;
@@ -46,7 +49,7 @@ pub use writer::Stopped;
 
 use inventory::Inventory;
 use servers::Servers;
-use survey::Survey;
+use survey::{Survey, Unread};
 use target::Target;
 use transfer::Transfer;
 use writer::Writer;
@@ -94,8 +97,9 @@ fn move_all(
     let id_max = limits.max_id.bytes();
     let mut inventory = Inventory::default();
     let survey = Survey::new(servers, &mut inventory, report, progress, id_max);
-    let groups = survey.take()?;
+    let Unread { groups, users } = survey.take()?;
     states::read(servers, &mut inventory, report, progress, id_max)?;
+    users::transfer(&users, servers, &mut inventory, writer, report)?;
     let waiting = inventory.waiting(report);
     let transfer = Transfer {
         servers,

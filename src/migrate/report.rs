@@ -41,8 +41,10 @@ pub enum Left {
     GroupTooLarge,
     /// A group whose name, or a member of which, cannot be one here.
     OddGroup,
-    /// Credentials of a secured queue.
-    Credentials,
+    /// A secured queue's user of whom no digest is kept.
+    OddDigest,
+    /// A user of a secured queue that nobody could ask for here.
+    OddSecured,
     /// The time of a queue's last pop.
     LastPop,
     /// A key of the old server's that holds another type than its name says.
@@ -76,8 +78,11 @@ impl Left {
             Self::OddGroup => {
                 "groups where a name is empty, not UTF-8 or longer than limits.max_id"
             }
-            Self::Credentials => {
-                "credentials of secured queues: this version has no place for them"
+            Self::OddDigest => {
+                "users of secured queues of whom something else is kept than a digest"
+            }
+            Self::OddSecured => {
+                "users of secured queues whose name is empty or longer than limits.max_id"
             }
             Self::LastPop => "times of last pops: this version has no place for them",
             Self::WrongType => "keys that do not hold what their name says",
@@ -132,6 +137,10 @@ pub struct Report {
     pub groups_moved: u64,
     /// Groups that were in the store already.
     pub groups_there: u64,
+    /// Users of secured queues that are in the store now and were not before.
+    pub users_moved: u64,
+    /// Users of secured queues that had one in the store already: the same, or another, who stays.
+    pub users_there: u64,
     ambiguous: Tally,
     left: BTreeMap<Left, Tally>,
 }
@@ -170,13 +179,13 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "moved: {} transactions ({} messages), {} groups",
-            self.transactions_moved, self.messages_moved, self.groups_moved
+            "moved: {} transactions ({} messages), {} groups, {} users of secured queues",
+            self.transactions_moved, self.messages_moved, self.groups_moved, self.users_moved
         )?;
         write!(
             formatter,
-            "already there: {} transactions, {} groups",
-            self.transactions_there, self.groups_there
+            "already there: {} transactions, {} groups, {} users of secured queues",
+            self.transactions_there, self.groups_there, self.users_there
         )?;
         for (why, tally) in &self.left {
             write!(formatter, "\nleft: {} {}{tally}", tally.count, why.text())?;
@@ -212,16 +221,17 @@ mod tests {
         for number in 0..5 {
             report.leave_named(Left::Unknown, Shown(format!("key\n{number}").as_bytes()));
         }
-        report.leave(Left::Credentials, 2);
-        report.leave(Left::LastPop, 0);
+        report.leave(Left::LastPop, 2);
+        report.leave(Left::Delivered, 0);
+        report.users_there = 3;
         let text = report.to_string();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines,
             [
-                "moved: 0 transactions (0 messages), 0 groups",
-                "already there: 0 transactions, 0 groups",
-                "left: 2 credentials of secured queues: this version has no place for them",
+                "moved: 0 transactions (0 messages), 0 groups, 0 users of secured queues",
+                "already there: 0 transactions, 0 groups, 3 users of secured queues",
+                "left: 2 times of last pops: this version has no place for them",
                 "left: 5 keys that are not the old server's (\"key\\n0\", \"key\\n1\", \"key\\n2\", ...)",
             ]
         );

@@ -13,8 +13,9 @@ use super::{
     report::{Left, Report, Shown},
     server::{Reply, ServerError},
     servers::{Question, ServerIndex, Servers},
+    users::OldUser,
 };
-use crate::mailbox::{Priority, TransactionId};
+use crate::mailbox::{Priority, Realm, TransactionId};
 
 /// Keys that one SCAN goes through.
 const SCAN_COUNT: &[u8] = b"1000";
@@ -29,6 +30,13 @@ pub(super) struct OldGroup {
     pub(super) name: Box<[u8]>,
 }
 
+/// What has been seen and is to be read when it is moved.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    pub(super) groups: Vec<OldGroup>,
+    pub(super) users: Vec<OldUser>,
+}
+
 /// The look at one key after another.
 pub(super) struct Survey<'a, 'p> {
     servers: &'a mut Servers,
@@ -37,7 +45,7 @@ pub(super) struct Survey<'a, 'p> {
     progress: &'a mut Progress<'p>,
     /// Longest name of a queue or tenant, in bytes.
     id_max: usize,
-    groups: Vec<OldGroup>,
+    unread: Unread,
     /// Ids that are none, each of which comes as an entry and as keys.
     odd_ids: HashSet<Box<[u8]>>,
     keys_seen: u64,
@@ -57,18 +65,18 @@ impl<'a, 'p> Survey<'a, 'p> {
             report,
             progress,
             id_max,
-            groups: Vec::new(),
+            unread: Unread::default(),
             odd_ids: HashSet::new(),
             keys_seen: 0,
         }
     }
 
-    /// Goes through all servers. Gives the groups, which are to be read when they are moved.
-    pub(super) fn take(mut self) -> Result<Vec<OldGroup>, ServerError> {
+    /// Goes through all servers.
+    pub(super) fn take(mut self) -> Result<Unread, ServerError> {
         for server in self.servers.each() {
             self.scan(server)?;
         }
-        Ok(self.groups)
+        Ok(self.unread)
     }
 
     fn scan(&mut self, server: ServerIndex) -> Result<(), ServerError> {
@@ -228,13 +236,20 @@ impl<'a, 'p> Survey<'a, 'p> {
 
     fn look_at_other(&mut self, server: ServerIndex, key: &Bytes, kind: &[u8]) {
         let is_of_old_server = key.starts_with(b"PB:");
-        match kind {
-            b"set" if !is_of_old_server => self.groups.push(OldGroup {
+        match (kind, secured_queue(key)) {
+            (b"set", _) if !is_of_old_server => self.unread.groups.push(OldGroup {
                 server,
                 name: (**key).into(),
             }),
-            b"string" if names_secured_queue(key) => self.report.leave(Left::Credentials, 1),
-            b"none" => {}
+            (b"string", Some(reading)) if reading.is_reachable(self.id_max) => {
+                self.unread.users.push(OldUser {
+                    server,
+                    key: (**key).into(),
+                    reading,
+                });
+            }
+            (b"string", Some(_)) => self.report.leave_named(Left::OddSecured, Shown(key)),
+            (b"none", _) => {}
             _ => self.report.leave_named(Left::Unknown, Shown(key)),
         }
     }
@@ -251,10 +266,10 @@ impl<'a, 'p> Survey<'a, 'p> {
     }
 }
 
-/// Whether the key is `<tenant>SEC:<queue>`.
-fn names_secured_queue(key: &[u8]) -> bool {
-    let reading = std::str::from_utf8(key).ok().and_then(Reading::of);
-    reading.is_some_and(|it| it.name.realm() == crate::mailbox::Realm::Secured)
+/// The queue of a key that is `<tenant>SEC:<queue>`.
+fn secured_queue(key: &[u8]) -> Option<Reading> {
+    let reading = Reading::of(std::str::from_utf8(key).ok()?)?;
+    (reading.name.realm() == Realm::Secured).then_some(reading)
 }
 
 /// The next cursor and the keys of a SCAN.

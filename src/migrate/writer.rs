@@ -85,31 +85,44 @@ impl<T: Answers> Writer<T> {
     /// Has operations done whose order does not matter, and that may be done twice. A [`Refusal::TooManyQueues`] is
     /// given as a reply.
     pub(super) fn ask(&mut self, ops: &[Op]) -> Result<Vec<Reply>, Stopped> {
+        let mut replies: Vec<_> = ops.iter().map(|_| None).collect();
+        self.ask_each(ops, |at, reply| {
+            if let Some(place) = replies.get_mut(at) {
+                *place = Some(reply);
+            }
+        })?;
+        Ok(replies.into_iter().flatten().collect())
+    }
+
+    /// As [`Self::ask`], but gives each reply as soon as it is final, in any order, with the place of its operation. So
+    /// what was done is known when not everything could be.
+    pub(super) fn ask_each(
+        &mut self,
+        ops: &[Op],
+        mut done: impl FnMut(usize, Reply),
+    ) -> Result<(), Stopped> {
         let mut patience = self.patience();
-        let mut replies = self.target.ask(ops.to_vec())?;
-        loop {
+        let mut places: Vec<_> = (0..ops.len()).collect();
+        while !places.is_empty() {
+            let asked = places.iter().filter_map(|&at| ops.get(at).cloned());
+            let replies = self.target.ask(asked.collect())?;
             let mut again = Vec::new();
             let mut reason = None;
-            for (at, reply) in replies.iter().enumerate() {
-                if let Reply::Refused(refusal @ (Refusal::Unavailable(_) | Refusal::Full(_))) =
-                    reply
-                {
-                    again.push(at);
-                    reason.get_or_insert_with(|| refusal.clone());
+            for (at, reply) in places.into_iter().zip(replies) {
+                match reply {
+                    Reply::Refused(refusal @ (Refusal::Unavailable(_) | Refusal::Full(_))) => {
+                        again.push(at);
+                        reason.get_or_insert(refusal);
+                    }
+                    reply => done(at, reply),
                 }
             }
-            let Some(refusal) = reason else {
-                return Ok(replies);
-            };
-            patience.bear(refusal)?;
-            let ops = again.iter().filter_map(|&at| ops.get(at).cloned());
-            let new = self.target.ask(ops.collect())?;
-            for (at, reply) in again.into_iter().zip(new) {
-                if let Some(place) = replies.get_mut(at) {
-                    *place = reply;
-                }
+            if let Some(refusal) = reason {
+                patience.bear(refusal)?;
             }
+            places = again;
         }
+        Ok(())
     }
 
     /// Pushes transactions that the store does not have, so that they come out in this order.
@@ -275,6 +288,32 @@ mod tests {
         let (is_ok, kept, _) = outcome(vec![Some(unavailable()); 1000]);
         assert!(!is_ok);
         assert_eq!(kept, []);
+    }
+
+    #[test]
+    fn what_was_done_is_told_though_not_everything_was() {
+        let full = Some(Refusal::Full("limits.max_secured_queues is reached"));
+        for (refusals, is_ok, expected) in [
+            (vec![None, Some(unavailable())], true, vec![0, 2, 3, 1]),
+            (vec![None, full], false, vec![0, 2, 3]),
+        ] {
+            let writer = || Writer {
+                target: Scripted {
+                    refusals: refusals.clone().into(),
+                    kept: Vec::new(),
+                },
+                pause: Duration::ZERO,
+            };
+            let ops: Vec<_> = ids(0..4).into_iter().map(Op::Delete).collect();
+            let mut done = Vec::new();
+            let result = writer().ask_each(&ops, |at, reply| {
+                assert_eq!(reply, Reply::Done);
+                done.push(at);
+            });
+            assert_eq!((result.is_ok(), done), (is_ok, expected));
+            let replies = writer().ask(&ops);
+            assert_eq!(replies.is_ok_and(|it| it.len() == ops.len()), is_ok);
+        }
     }
 
     #[test]

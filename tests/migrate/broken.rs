@@ -12,7 +12,10 @@ fn good(old: &mut Old) {
 
 #[track_caller]
 fn assert_only_good_moved(store: &Store, summary: &str) {
-    assert_says(summary, "moved: 1 transactions (1 messages), 0 groups");
+    assert_says(
+        summary,
+        "moved: 1 transactions (1 messages), 0 groups, 0 users of secured queues",
+    );
     assert_eq!(store.serve().pop("/queue/q"), ["p100"]);
 }
 
@@ -155,7 +158,10 @@ fn keys_of_another_type() {
     old.fill(&format!("RPUSH PB:Q|H:UNSEC:r PB:T|{second}"));
     old.command(&[b"SET", b"\xff\r\n", b"x"]);
     let summary = store.migrate_from(&old.address());
-    assert_says(&summary, "moved: 1 transactions (1 messages), 0 groups");
+    assert_says(
+        &summary,
+        "moved: 1 transactions (1 messages), 0 groups, 0 users of secured queues",
+    );
     assert!(
         summary.contains("left: 5 keys that do not hold what their name says ("),
         "{summary}"
@@ -230,7 +236,10 @@ fn states_that_do_not_fit() {
         summary.contains("left: 2 states that make no sense ("),
         "{summary}"
     );
-    assert_says(&summary, "moved: 1 transactions (1 messages), 0 groups");
+    assert_says(
+        &summary,
+        "moved: 1 transactions (1 messages), 0 groups, 0 users of secured queues",
+    );
 }
 
 #[test]
@@ -248,7 +257,10 @@ fn what_is_more_than_the_limits_allow() {
     let migration = store.migrate(&["--from", &address, "--set", "limits.max_queues=3"]);
     assert_eq!(migration.code, Some(0), "{migration:?}");
     let summary = migration.summary;
-    assert_says(&summary, "moved: 1 transactions (1 messages), 1 groups");
+    assert_says(
+        &summary,
+        "moved: 1 transactions (1 messages), 1 groups, 0 users of secured queues",
+    );
     assert_says(
         &summary,
         &format!(

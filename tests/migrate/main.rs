@@ -9,6 +9,7 @@ mod new;
 mod old;
 mod order;
 mod process;
+mod users;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -33,8 +33,8 @@ fn fill(old: &mut Old) {
         HSET PB:Q|UNSEC:bob:userInfo        lastPopDate 1400000000 blocked false
         HSET PB:Q|city:UNSEC:carol:userInfo lastPopDate 1400000000 blocked true
 
-        SET  SEC:alice      root:secret
-        SET  city:SEC:alice root:secret
+        SET  SEC:alice      oNCYGJ8dkoDeNoWJrGLZMQ0UiSw=
+        SET  city:SEC:alice Kq687n87SAfWn2w7nztl35M2yHo=
         SADD team alice bob
         SADD city alice
         "
@@ -47,11 +47,10 @@ fn everything_is_where_it_was() {
     fill(&mut old);
     let summary = store.migrate_from(&old.address());
     let expected = format!(
-        "moved: 4 transactions (8 messages), 2 groups
-already there: 0 transactions, 0 groups
+        "moved: 4 transactions (8 messages), 2 groups, 2 users of secured queues
+already there: 0 transactions, 0 groups, 0 users of secured queues
 left: 1 transactions that wait in no queue: they have been delivered everywhere, as a rule ({})
 left: 1 states Delivered of transactions that still wait elsewhere
-left: 2 credentials of secured queues: this version has no place for them
 left: 2 times of last pops: this version has no place for them
 ",
         id(4)
@@ -112,8 +111,14 @@ fn a_repeat_moves_only_what_has_come_since() {
     fill(&mut old);
     store.migrate_from(&old.address());
     let again = store.migrate_from(&old.address());
-    assert_says(&again, "moved: 0 transactions (0 messages), 0 groups");
-    assert_says(&again, "already there: 4 transactions, 2 groups");
+    assert_says(
+        &again,
+        "moved: 0 transactions (0 messages), 0 groups, 0 users of secured queues",
+    );
+    assert_says(
+        &again,
+        "already there: 4 transactions, 2 groups, 2 users of secured queues",
+    );
     let server = store.serve();
     assert_eq!(server.pop("/queue/alice"), ["one", "two", "three"]);
     server.stop();
@@ -123,8 +128,14 @@ fn a_repeat_moves_only_what_has_come_since() {
     old.fill(&format!("RPUSH PB:Q|H:UNSEC:alice PB:T|{new}"));
     old.fill("SADD team carol");
     let third = store.migrate_from(&old.address());
-    assert_says(&third, "moved: 1 transactions (1 messages), 1 groups");
-    assert_says(&third, "already there: 4 transactions, 1 groups");
+    assert_says(
+        &third,
+        "moved: 1 transactions (1 messages), 1 groups, 0 users of secured queues",
+    );
+    assert_says(
+        &third,
+        "already there: 4 transactions, 1 groups, 2 users of secured queues",
+    );
     let server = store.serve();
     assert_eq!(server.pop("/queue/alice"), ["p9"], "and nothing twice");
     assert_eq!(
@@ -150,7 +161,7 @@ fn several_servers_are_one() {
     assert_eq!(migration.code, Some(0), "{migration:?}");
     assert_eq!(
         migration.summary,
-        "moved: 2 transactions (3 messages), 2 groups\nalready there: 0 transactions, 0 groups\n"
+        "moved: 2 transactions (3 messages), 2 groups, 0 users of secured queues\nalready there: 0 transactions, 0 groups, 0 users of secured queues\n"
     );
     let server = store.serve();
     assert_eq!(server.pop("/queue/a"), ["p1", "p2"]);
@@ -165,7 +176,7 @@ fn a_server_with_passwords_and_databases() {
     old.fill("AUTH se:cr@t\nACL SETUSER mover on >other ~* +@all\nSELECT 3");
     old.fill(&meta(1, "H"));
     old.fill(&format!("RPUSH PB:Q|H:UNSEC:a PB:T|{}", id(1)));
-    let moved = "moved: 1 transactions (1 messages), 0 groups";
+    let moved = "moved: 1 transactions (1 messages), 0 groups, 0 users of secured queues";
     assert_says(
         &store.migrate_from(&old.address_of(":se%3Acr%40t", 3)),
         moved,
@@ -175,7 +186,10 @@ fn a_server_with_passwords_and_databases() {
         moved,
     );
     let elsewhere = store.migrate_from(&old.address_of("mover:other", 2));
-    assert_says(&elsewhere, "moved: 0 transactions (0 messages), 0 groups");
+    assert_says(
+        &elsewhere,
+        "moved: 0 transactions (0 messages), 0 groups, 0 users of secured queues",
+    );
     for (login, reason) in [
         ("mover:wr0ng", "it answered AUTH with \"WRONGPASS"),
         (":wr0ng", "it answered AUTH with \"WRONGPASS"),

@@ -75,6 +75,13 @@ impl Store {
         migration.summary
     }
 
+    /// What is kept of the user of the secured queue of this tag; none where only popbox can tell.
+    #[track_caller]
+    pub(crate) fn kept_of_user(&mut self, tag: &str) -> Option<String> {
+        let transactions = self.redis.first_mut()?;
+        Some(transactions.text(&format!("pb:c:{{{tag}}}")))
+    }
+
     pub(crate) fn serve(&self) -> Server {
         let mut command = self.popbox();
         command.args(["--set", "server.listen=127.0.0.1:0", "serve"]);

@@ -89,6 +89,20 @@ impl Old {
         self.connection.get_mut().write_all(&frame).unwrap();
     }
 
+    /// The text at a key.
+    #[track_caller]
+    pub(crate) fn text(&mut self, key: &str) -> String {
+        self.send(&[b"GET", key.as_bytes()]);
+        let (mut length, mut text) = (String::new(), String::new());
+        self.connection.read_line(&mut length).unwrap();
+        assert!(
+            length.starts_with('$') && length.trim() != "$-1",
+            "{key}: {length}"
+        );
+        self.connection.read_line(&mut text).unwrap();
+        text.trim_end().to_owned()
+    }
+
     #[track_caller]
     pub(crate) fn expect_done(&mut self) {
         let mut line = String::new();

@@ -70,7 +70,9 @@ fn many_messages_in_many_queues() {
     let addresses = [servers[0].address(), servers[1].address()].join(",");
     let summary = store.migrate_from(&addresses);
     let messages: usize = expected.iter().flatten().map(Vec::len).sum();
-    let moved = format!("moved: {COUNT} transactions ({messages} messages), 0 groups");
+    let moved = format!(
+        "moved: {COUNT} transactions ({messages} messages), 0 groups, 0 users of secured queues"
+    );
     assert_says(&summary, &moved);
     let server = store.serve();
     for (number, lines) in expected.iter().enumerate() {
@@ -143,14 +145,14 @@ fn a_full_store_is_gone_on_with_in_order() {
     assert!(migration.errors.contains(reason), "{migration:?}");
     assert_says(
         &migration.summary,
-        "moved: 4 transactions (4 messages), 0 groups",
+        "moved: 4 transactions (4 messages), 0 groups, 0 users of secured queues",
     );
     // With room for one operation at a time, too.
     let migration = store.migrate(&["--set", "limits.max_backlog=1", "--from", &address]);
     assert_eq!(migration.code, Some(0), "{migration:?}");
     assert_says(
         &migration.summary,
-        "moved: 5 transactions (5 messages), 0 groups",
+        "moved: 5 transactions (5 messages), 0 groups, 0 users of secured queues",
     );
     let server = store.serve();
     let expected: Vec<_> = (1..=9).map(|number| format!("p{number}")).collect();
