@@ -129,6 +129,13 @@ fn act(
     if !route.resource.methods().contains(&method) {
         return Err(method_not_allowed(route.resource));
     }
+    if method != Method::Get && request.is_cross_site() {
+        // With what a browser knows of its user, and from where only the user can be.
+        return Err(Response::errors(
+            Status::FORBIDDEN,
+            ["not allowed to pages of another site"],
+        ));
+    }
     route.check_ids(&settings.limits)?;
     // Whoever may not do something is not told what is wrong with it, either.
     let action = perform(request, method, route, settings, new_id).unwrap_or_else(Action::Respond);

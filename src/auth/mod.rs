@@ -3,7 +3,8 @@
 //! - [`Login`]: what a client says of itself.
 //! - [`Record`]: what is kept of a secured queue's user.
 //! - [`Network`]: where a client is.
-//! - [`Guard`]: checks logins on threads of its own, since that is slow on purpose, and remembers those that were right.
+//! - [`Guard`]: checks logins on threads of its own, since that is slow on purpose, and remembers those that were
+//!   right.
 //!
 //! What somebody may do is not decided here: that is the [`api`](crate::api)'s to say.
 

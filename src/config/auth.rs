@@ -58,7 +58,7 @@ impl Auth {
     pub(super) fn read(section: &mut Section) -> Self {
         let default = Self::default();
         let allowed = "\"\" or user:<hash> as popbox hash-password prints it";
-        Self {
+        let auth = Self {
             admin: section.parsed("admin", None, allowed, hidden, |value| {
                 match value.as_str()? {
                     "" => Some(None),
@@ -93,7 +93,21 @@ impl Auth {
                 default.max_verifications,
                 1..=1_000_000,
             ),
+        };
+        if let Some(admin) = &auth.admin {
+            let is_own = auth
+                .users
+                .iter()
+                .all(|it| it.credentials.user != admin.user);
+            section.compare(
+                "users",
+                "(hidden)",
+                "admin",
+                is_own,
+                "none of the name of auth.admin",
+            );
         }
+        auth
     }
 }
 

@@ -307,6 +307,24 @@ fn a_debug_text_holds_no_password() {
     assert!(!format!("{config:?}").contains("secret"));
 }
 
+/// Else the admin's password would not be looked at where a role is asked for.
+#[test]
+fn no_user_has_the_name_of_the_admin() {
+    const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI";
+    let read = |admin: &str| {
+        let text = format!(
+            "[auth]\nadmin = '{admin}:{HASH}'\nusers = [{{ credentials = 'a:{HASH}', roles = ['producer'] }}]"
+        );
+        load(&text, &[], &[])
+    };
+    assert!(read("b").is_ok());
+    let faults = read("a").unwrap_err().to_string();
+    assert!(
+        faults.contains("auth.users = (hidden): expected none of the name of auth.admin"),
+        "{faults}"
+    );
+}
+
 fn load(file_text: &str, variables: &[(&str, &str)], set: &[&str]) -> Result<Config, Faults> {
     let file = file(file_text);
     Config::load(&Sources {

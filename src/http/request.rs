@@ -125,6 +125,11 @@ impl Request {
         self.header("accept")
     }
 
+    /// Whether a page of another site made a browser send it, as browsers say themselves (Fetch Metadata).
+    pub fn is_cross_site(&self) -> bool {
+        self.header("sec-fetch-site") == Some("cross-site")
+    }
+
     /// `Authorization`
     pub fn authorization(&self) -> Option<&str> {
         self.header("authorization")

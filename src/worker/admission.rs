@@ -1,5 +1,5 @@
-//! What goes before an answer that is not for everybody: finding out, without holding the worker, whether the client may
-//! have it.
+//! What goes before an answer that is not for everybody: finding out, without holding the worker, whether the client
+//! may have it.
 //!
 //! A login that was found right lately is known at once. Any other takes a slow hash, which is made elsewhere.
 

@@ -82,6 +82,26 @@ fn other_paths_are_unknown() {
 }
 
 #[test]
+fn pages_of_another_site_change_nothing() {
+    let site = |line: &str, site: &str| {
+        let headers = format!("Sec-Fetch-Site: {site}\r\n");
+        match act_on(&request(line, &headers, "")) {
+            Action::Respond(response) => response.status.code(),
+            _ => 0,
+        }
+    };
+    for line in [
+        "POST /queue/q/pop",
+        "POST /queue/q/dead/redrive",
+        "DELETE /group/g",
+    ] {
+        assert_eq!(site(line, "cross-site"), 403, "{line}");
+        assert_eq!(site(line, "same-origin"), 0, "{line}");
+    }
+    assert_eq!(site("GET /queue/q", "cross-site"), 0);
+}
+
+#[test]
 fn ids_are_decoded_once() {
     match act(
         "POST /org/o%2Fp/queue/a%2Fb%2525%E2%82%AC/peek"
