@@ -42,7 +42,7 @@ pub fn no_request(error: RequestError) -> Response {
     }
 }
 
-/// The name of the limit that a store says is reached.
+/// The name of the limit that a store says is reached. Only Redis has one that is not of the configuration.
 fn limit_in(text: &'static str) -> &'static str {
-    text.strip_suffix(" is reached").unwrap_or(text)
+    text.strip_suffix(" is reached").unwrap_or("maxmemory")
 }
