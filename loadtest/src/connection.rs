@@ -1,4 +1,4 @@
-//! A connection: one request under way at a time.
+//! A connection: one request under way at a time, in plain or over TLS.
 
 use std::{
     io,
@@ -19,8 +19,9 @@ use rustix::{
 use crate::{
     event_loop::Load,
     exchange::{Answer, Asked, Decoded, Dialogue, Malformed, Request},
+    server::Server,
     source::Source,
-    target::Target,
+    tls::Session,
 };
 
 /// Why a connection is gone.
@@ -55,7 +56,7 @@ pub(crate) struct Blueprint {
     /// Its number among all of the run.
     pub(crate) number: usize,
     /// Where it leads.
-    pub(crate) target: Arc<Target>,
+    pub(crate) server: Arc<Server>,
     /// Where it comes from; none: as the kernel likes.
     pub(crate) source: Option<Source>,
 }
@@ -64,6 +65,7 @@ pub(crate) struct Blueprint {
 enum Stage {
     Closed,
     Connecting,
+    ShakingHands,
     Greeting,
     Open,
 }
@@ -91,6 +93,8 @@ pub(crate) struct Connection {
     index: usize,
     socket: Option<OwnedFd>,
     stage: Stage,
+    /// None in plain. Larger by far than all else, so it is kept elsewhere.
+    session: Option<Box<Session>>,
     dialogue: Dialogue,
     under_way: Option<UnderWay>,
     pause: Pause,
@@ -104,6 +108,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Room {
     received: Box<[u8]>,
+    decrypted: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -115,6 +120,7 @@ impl Room {
     pub(crate) fn new() -> Self {
         Self {
             received: vec![0; RECEIVED_BYTES].into_boxed_slice(),
+            decrypted: Vec::new(),
             body: Vec::new(),
         }
     }
@@ -133,7 +139,7 @@ pub(crate) struct Readiness {
 
 /// A socket that has begun to connect.
 fn begin_to_connect(blueprint: &Blueprint) -> Result<OwnedFd, Errno> {
-    let address = blueprint.target.address;
+    let address = blueprint.server.target.address;
     let Some(source) = blueprint.source else {
         return begin_from(None, address);
     };
@@ -171,11 +177,12 @@ impl Connection {
     /// The connection at `index` among those of its thread, not open yet.
     pub(crate) fn new(blueprint: Blueprint, index: usize) -> Self {
         Self {
-            dialogue: Dialogue::new(blueprint.target.protocol),
+            dialogue: Dialogue::new(blueprint.server.target.protocol),
             blueprint,
             index,
             socket: None,
             stage: Stage::Closed,
+            session: None,
             under_way: None,
             pause: Pause::None,
             unsent: Vec::new(),
@@ -249,6 +256,7 @@ impl Connection {
     /// Closes it; to be opened again.
     pub(crate) fn close(&mut self) {
         self.socket = None;
+        self.session = None;
         self.stage = Stage::Closed;
         self.under_way = None;
     }
@@ -257,14 +265,18 @@ impl Connection {
     /// says so, as any other.
     pub(crate) fn ask(&mut self, request: &Request<'_>, now: Instant) {
         debug_assert!(self.under_way.is_none(), "one request at a time");
-        let target = &self.blueprint.target;
         self.under_way = Some(UnderWay {
             kind: request.asked(),
             since: now,
         });
-        self.unsent.clear();
-        self.dialogue
-            .encode(request, &target.host, &mut self.unsent);
+        let headers = &self.blueprint.server.headers;
+        if let Some(session) = &mut self.session {
+            let mut encoded = Vec::new();
+            self.dialogue.encode(request, headers, &mut encoded);
+            let _ = session.encrypt(&encoded, &mut self.unsent);
+        } else {
+            self.dialogue.encode(request, headers, &mut self.unsent);
+        }
         let _ = self.flush();
     }
 
@@ -294,8 +306,7 @@ impl Connection {
             if let Some(socket) = &self.socket {
                 sockopt::socket_error(socket)??;
             }
-            self.stage = Stage::Greeting;
-            self.ask(&Request::Greet, Instant::now());
+            self.begin()?;
         }
         if readiness.writes && !self.unsent.is_empty() {
             self.flush()?;
@@ -304,6 +315,24 @@ impl Connection {
             self.receive(readiness.ends, room, load)?;
         }
         Ok(())
+    }
+
+    /// Begins to talk, now that it is connected.
+    fn begin(&mut self) -> Result<(), ConnectionError> {
+        let server = &self.blueprint.server;
+        let Some(name) = &server.target.encrypted else {
+            self.greet();
+            return Ok(());
+        };
+        let session = Session::begin(&server.tls, name, &mut self.unsent)?;
+        self.session = Some(Box::new(session));
+        self.stage = Stage::ShakingHands;
+        self.flush()
+    }
+
+    fn greet(&mut self) {
+        self.stage = Stage::Greeting;
+        self.ask(&Request::Greet, Instant::now());
     }
 
     /// Receives what is there, all of it if this is the end.
@@ -326,24 +355,50 @@ impl Connection {
             };
             let now = Instant::now();
             let bytes = room.received.get(..received).unwrap_or_default();
-            if self.received.is_empty() {
-                let taken = self.take_answers(bytes, &mut room.body, now, load)?;
-                let rest = bytes.get(taken..).unwrap_or_default();
-                self.received.extend_from_slice(rest);
-            } else {
-                let mut whole = std::mem::take(&mut self.received);
-                whole.extend_from_slice(bytes);
-                let taken = self.take_answers(&whole, &mut room.body, now, load)?;
-                if taken < whole.len() {
-                    whole.drain(..taken);
-                    self.received = whole;
+            if let Some(session) = &mut self.session {
+                room.decrypted.clear();
+                let is_closed = session.decrypt(bytes, &mut room.decrypted, &mut self.unsent)?;
+                let is_open = session.is_open();
+                self.flush()?;
+                if self.stage == Stage::ShakingHands && is_open {
+                    self.greet();
                 }
+                self.take(&room.decrypted, &mut room.body, now, load)?;
+                if is_closed {
+                    return Err(ConnectionError::Closed);
+                }
+            } else {
+                self.take(bytes, &mut room.body, now, load)?;
             }
             // Less than there was room for is all there was; what comes later is reported anew.
             if received < room.received.len() && !is_end {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes what comes after what has come so far.
+    fn take<L: Load>(
+        &mut self,
+        bytes: &[u8],
+        body: &mut Vec<u8>,
+        now: Instant,
+        load: &mut L,
+    ) -> Result<(), ConnectionError> {
+        if self.received.is_empty() {
+            let taken = self.take_answers(bytes, body, now, load)?;
+            let rest = bytes.get(taken..).unwrap_or_default();
+            self.received.extend_from_slice(rest);
+        } else {
+            let mut whole = std::mem::take(&mut self.received);
+            whole.extend_from_slice(bytes);
+            let taken = self.take_answers(&whole, body, now, load)?;
+            if taken < whole.len() {
+                whole.drain(..taken);
+                self.received = whole;
+            }
+        }
+        Ok(())
     }
 
     /// Takes the answers at the front of `input`: one, or those of a stream. How many bytes they are.

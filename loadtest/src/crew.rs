@@ -39,6 +39,8 @@ pub(crate) enum RunError {
     Process(#[from] Unreadable),
     #[error("a thread ended before it had opened its connections")]
     NotBegun,
+    #[error("cannot have a secured queue {0}")]
+    Unsecured(String),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }

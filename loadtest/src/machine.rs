@@ -62,10 +62,20 @@ fn after_colon(text: &str, begins: &str) -> String {
     line.map_or(String::new(), |(_, value)| value.trim().to_owned())
 }
 
-/// As it would be typed into a shell.
+/// As it would be typed into a shell, but for the password of a login: a report is shown to others.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_=./:,+@%".contains(it);
+    let mut is_login = false;
     let quoted: Vec<String> = arguments
+        .map(|argument| {
+            let (login, begin) = match argument.strip_prefix("--login=") {
+                Some(login) => (Some(login), "--login="),
+                None => (is_login.then_some(argument.as_str()), ""),
+            };
+            is_login = argument == "--login";
+            let login = login.map(|login| login.split_once(':').map_or("", |(user, _)| user));
+            login.map_or(argument.clone(), |user| format!("{begin}{user}:..."))
+        })
         .map(|argument| {
             if !argument.is_empty() && argument.chars().all(is_plain) {
                 argument
@@ -87,6 +97,11 @@ mod tests {
         assert_eq!(
             command_line(arguments.into_iter()),
             r"load --pid a=1 'it'\''s' ''"
+        );
+        let arguments = ["--login", "al:sesame", "--login=al:sesame", "a:b"].map(str::to_owned);
+        assert_eq!(
+            command_line(arguments.into_iter()),
+            "--login al:... --login=al:... a:b"
         );
     }
 

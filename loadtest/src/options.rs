@@ -10,22 +10,36 @@ use std::{
 };
 
 use crate::{
-    address_range::AddressRange, connection::Blueprint, duration, exchange::Protocol,
-    payload::Payloads, process::Process, queue::Prefix, random, report::Report, server,
-    source::Source, target::Target,
+    address_range::AddressRange, connection::Blueprint, duration, exchange::Protocol, login::Login,
+    payload::Payloads, process::Process, queue::Prefix, random, report::Report, server::Server,
+    source::Source, target::Target, tls::Tls,
 };
 
 /// Where the load goes, from where, and what is noted.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A server, http://HOST:PORT (popbox), or redis://, nchan://, beanstalk:// or webdis://; several: connections are
+    /// A server, http://HOST:PORT or https://HOST:PORT (popbox), or redis://, nchan://, beanstalk:// or webdis://; several: connections are
     /// spread over them
     #[arg(
         long = "target",
         value_name = "URL",
         default_value = "http://127.0.0.1:3001"
     )]
-    targets: Vec<Target>,
+    pub(crate) targets: Vec<Target>,
+    /// The certificate of a server of https:// is to be this one or by this authority (PEM). Without, every certificate
+    /// is taken: this measures, and does not verify. Sessions are not resumed, so each connection is a whole handshake
+    #[arg(
+        long = "cacert",
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    tls: Tls,
+    /// Every request to a popbox has this login. At https:// the queues are this user's: those that are not there are
+    /// made before the run, and each is looked at once with it. Two slow hashes each take the server some 40 ms of
+    /// a processor, and one more where a login is older than its auth.verified_life
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(crate) login: Option<Login>,
     /// Threads that make the load; half of the processors if left out, as the server needs some too
     #[arg(long)]
     threads: Option<NonZeroUsize>,
@@ -159,7 +173,7 @@ impl Options {
 
     /// So many connections, spread over the targets.
     pub(crate) fn connections(&self, count: usize) -> Vec<Blueprint> {
-        blueprints(&self.targets, &self.sources(), 0, count)
+        self.blueprints(&self.targets, 0, count)
     }
 
     /// So many further ones, to other targets if any are given.
@@ -174,7 +188,32 @@ impl Options {
         } else {
             targets
         };
-        blueprints(targets, &self.sources(), before, count)
+        self.blueprints(targets, before, count)
+    }
+
+    fn server(&self, target: &Target) -> Server {
+        let login = self.login.as_ref();
+        let login = login.filter(|_| target.protocol == Protocol::Popbox);
+        Server::new(target.clone(), self.tls.clone(), login)
+    }
+
+    fn blueprints(&self, targets: &[Target], before: usize, count: usize) -> Vec<Blueprint> {
+        let process = u64::from(std::process::id());
+        // Only that it differs matters.
+        let first_port = usize::from(u16::try_from(random::number(process, 0) >> 48).unwrap_or(0));
+        let sources = self.sources();
+        let servers: Vec<Arc<Server>> = targets
+            .iter()
+            .map(|target| Arc::new(self.server(target)))
+            .collect();
+        (before..before + count)
+            .zip(servers.iter().cycle())
+            .map(|(number, server)| Blueprint {
+                number,
+                server: Arc::clone(server),
+                source: Source::new(&sources, &server.target, number, first_port),
+            })
+            .collect()
     }
 
     /// Begins the report of a command.
@@ -182,30 +221,11 @@ impl Options {
         let mut report = Report::new(command);
         let targets: Vec<String> = self.targets.iter().map(Target::to_string).collect();
         report.text("target", targets.join(" "));
-        let servers: Vec<String> = self.targets.iter().map(server::introduction).collect();
+        let servers = self.targets.iter().map(|target| self.server(target));
+        let servers: Vec<String> = servers.map(|server| server.introduction()).collect();
         report.text("server", servers.join(", "));
         report
     }
-}
-
-fn blueprints(
-    targets: &[Target],
-    sources: &[IpAddr],
-    before: usize,
-    count: usize,
-) -> Vec<Blueprint> {
-    let process = u64::from(std::process::id());
-    // Only that it differs matters.
-    let first_port = usize::from(u16::try_from(random::number(process, 0) >> 48).unwrap_or(0));
-    let targets: Vec<Arc<Target>> = targets.iter().cloned().map(Arc::new).collect();
-    (before..before + count)
-        .zip(targets.iter().cycle())
-        .map(|(number, target)| Blueprint {
-            number,
-            target: Arc::clone(target),
-            source: Source::new(sources, target, number, first_port),
-        })
-        .collect()
 }
 
 fn now_nanoseconds() -> u64 {

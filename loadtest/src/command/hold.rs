@@ -16,6 +16,7 @@ use crate::{
     phases::Phases,
     queue::Prefix,
     report::float,
+    securing,
     tally::Tally,
 };
 
@@ -37,6 +38,7 @@ impl Hold {
     pub(super) fn run(self) -> Result<Ended, CommandError> {
         let connections = self.options.connections(self.waiters as usize);
         let prefix = self.options.prefix("load-hold-");
+        securing::secure(&self.options, &prefix, self.waiters)?;
         let plan = Plan {
             threads: self.options.threads(connections.len()),
             connections,

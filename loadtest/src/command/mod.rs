@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     crew::RunError,
     delivery::DeliveryError,
+    exchange::Protocol,
     options::Options,
     report::{self, Report, Unwritable},
     target::Target,
@@ -35,6 +36,11 @@ pub(crate) fn run() -> ExitCode {
     if let Some(error) = files.find_map(|path| report::try_path(path).err()) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
+    }
+    let other = options.target_besides(&[Protocol::Popbox], &[]);
+    if let Some(other) = other.filter(|_| options.login.is_some()) {
+        eprintln!("{other} has no logins");
+        return EXIT_ARGUMENTS.into();
     }
     let ended = match command {
         Command::Wake(command) => command.run(),

@@ -23,6 +23,7 @@ use crate::{
     phases::Phases,
     queue::Prefix,
     recent::Recent,
+    securing,
     tally::Tally,
 };
 
@@ -53,6 +54,7 @@ impl Pair {
         let connections = self.options.connections(self.connections as usize);
         let payloads = self.payload.payloads();
         let prefix = self.options.prefix("load-pair-");
+        securing::secure(&self.options, &prefix, self.connections)?;
         if self.depth > 0 {
             let filling = Filling {
                 options: &self.options,

@@ -19,6 +19,7 @@ use crate::{
     options::Options,
     queue::Prefix,
     recent::Recent,
+    securing,
     tally::Tally,
 };
 
@@ -46,6 +47,7 @@ impl Pop {
         let connections = self.options.connections(self.connections as usize);
         // Those that the command `push` fills.
         let prefix = self.options.prefix("load-push-");
+        securing::secure(&self.options, &prefix, self.queues)?;
         let plan = Plan {
             threads: self.options.threads(connections.len()),
             connections,

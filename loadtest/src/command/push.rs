@@ -13,7 +13,7 @@ use crate::{
     options::{Options, PayloadOptions, Timing},
     payload::Payloads,
     queue::Prefix,
-    random,
+    random, securing,
     tally::{Counter, Tally},
 };
 
@@ -39,6 +39,7 @@ impl Push {
         let payloads = self.payload.payloads();
         let seed = self.options.seed();
         let prefix = self.options.prefix("load-push-");
+        securing::secure(&self.options, &prefix, self.queues)?;
         let plan = Plan {
             threads: self.options.threads(connections.len()),
             connections,

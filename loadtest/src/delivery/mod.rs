@@ -26,6 +26,7 @@ use crate::{
     random,
     report::Report,
     schedule::Schedule,
+    securing,
     target::Target,
 };
 
@@ -131,6 +132,7 @@ impl Setup<'_> {
             return Err(DeliveryError::NotOfPopbox(other));
         }
         let game = self.game()?;
+        securing::secure(self.options, &self.prefix, consumers)?;
         let consumers = consumers as usize;
         let mut connections = self.options.connections(consumers);
         let others = self.crowd.pushers as usize + self.crowd.inspectors as usize;

@@ -15,6 +15,7 @@ mod webdis;
 use std::{borrow::Cow, fmt};
 
 use crate::{
+    login::Login,
     payload::Payloads,
     queue::{Queue, Queues},
 };
@@ -77,6 +78,8 @@ pub(crate) enum Request<'a> {
     Subscribe { queue: Queue<'a> },
     /// What is in a queue.
     Describe { queue: Queue<'a> },
+    /// Make a secured queue.
+    Secure { queue: Queue<'a>, login: &'a Login },
     /// Show the first message, without taking it.
     Peek { queue: Queue<'a> },
     /// Take what is there, up to a number of messages.
@@ -96,6 +99,7 @@ pub(crate) enum Asked {
     /// The next messages of a stream that has begun.
     Stream,
     Describe,
+    Secure,
     Peek,
     Drain,
 }
@@ -119,6 +123,8 @@ pub(crate) enum Answer<'a> {
     Subscribed,
     /// To the question what is in a queue.
     Described,
+    /// The secured queue is made.
+    Secured,
     /// The server did not do it.
     Refused(Refusal),
 }
@@ -187,6 +193,7 @@ impl Request<'_> {
             Self::Ack { .. } => Asked::Ack,
             Self::Subscribe { .. } => Asked::Subscribe,
             Self::Describe { .. } => Asked::Describe,
+            Self::Secure { .. } => Asked::Secure,
             Self::Peek { .. } => Asked::Peek,
             Self::Drain { .. } => Asked::Drain,
         }
@@ -212,14 +219,14 @@ impl Dialogue {
         }
     }
 
-    /// Appends the request.
-    pub(crate) fn encode(&mut self, request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
+    /// Appends the request; `headers` are those that each of HTTP has, with the ends of their lines.
+    pub(crate) fn encode(&mut self, request: &Request<'_>, headers: &str, to: &mut Vec<u8>) {
         match self {
-            Self::Popbox => popbox::encode(request, host, to),
+            Self::Popbox => popbox::encode(request, headers, to),
             Self::Redis => redis::encode(request, to),
-            Self::Nchan(place) => nchan::encode(request, host, place, to),
+            Self::Nchan(place) => nchan::encode(request, headers, place, to),
             Self::Beanstalk(tubes) => beanstalk::encode(request, tubes, to),
-            Self::Webdis => webdis::encode(request, host, to),
+            Self::Webdis => webdis::encode(request, headers, to),
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) struct Place {
 }
 
 /// Appends the request.
-pub(super) fn encode(request: &Request<'_>, host: &str, place: &Place, to: &mut Vec<u8>) {
+pub(super) fn encode(request: &Request<'_>, headers: &str, place: &Place, to: &mut Vec<u8>) {
     // Writing to a Vec does not fail.
     let _ = match *request {
         Request::Push {
@@ -31,13 +31,13 @@ pub(super) fn encode(request: &Request<'_>, host: &str, place: &Place, to: &mut 
             };
             let _ = write!(
                 to,
-                "POST /pub/{queue} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+                "POST /pub/{queue} HTTP/1.1\r\n{headers}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
                 payloads.bytes_of(number)
             );
             return payloads.write(number, to);
         }
         Request::Wait { queue, .. } => {
-            let _ = write!(to, "GET /sub/{queue} HTTP/1.1\r\nHost: {host}\r\n");
+            let _ = write!(to, "GET /sub/{queue} HTTP/1.1\r\n{headers}");
             if !place.last_modified.is_empty() {
                 to.extend_from_slice(b"If-Modified-Since: ");
                 to.extend_from_slice(&place.last_modified);
@@ -48,7 +48,7 @@ pub(super) fn encode(request: &Request<'_>, host: &str, place: &Place, to: &mut 
             write!(to, "\r\n")
         }
         // Commands that ask what only others know, refuse to be run against one.
-        _ => write!(to, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        _ => write!(to, "GET / HTTP/1.1\r\n{headers}\r\n"),
     };
 }
 
@@ -97,7 +97,7 @@ mod tests {
             seconds: None,
         };
         let mut written = Vec::new();
-        encode(&request, "h:1", place, &mut written);
+        encode(&request, "Host: h:1\r\n", place, &mut written);
         String::from_utf8(written).unwrap()
     }
 
@@ -132,7 +132,7 @@ mod tests {
             number: 3,
         };
         let mut written = Vec::new();
-        encode(&push, "h:1", &Place::default(), &mut written);
+        encode(&push, "Host: h:1\r\n", &Place::default(), &mut written);
         assert_eq!(
             String::from_utf8(written).unwrap(),
             "POST /pub/q10 HTTP/1.1\r\nHost: h:1\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n\r\n\

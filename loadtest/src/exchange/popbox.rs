@@ -15,21 +15,21 @@ use super::{Answer, Asked, Decoded, Malformed, Refusal, Request, chunks, http};
 const WAIT_SECONDS_MAX: u32 = 300;
 
 /// Appends the request.
-pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
+pub(super) fn encode(request: &Request<'_>, headers: &str, to: &mut Vec<u8>) {
     // Writing to a Vec does not fail.
     let _ = match *request {
-        Request::Greet => write!(to, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-        Request::Get { path } => write!(to, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        Request::Greet => write!(to, "GET / HTTP/1.1\r\n{headers}\r\n"),
+        Request::Get { path } => write!(to, "GET {path} HTTP/1.1\r\n{headers}\r\n"),
         Request::Push {
             queues,
             payloads,
             number,
-        } => return push(queues, payloads, number, host, to),
+        } => return push(queues, payloads, number, headers, to),
         Request::Wait { queue, seconds } => {
             let seconds = seconds.unwrap_or(WAIT_SECONDS_MAX);
             write!(
                 to,
-                "POST /queue/{queue}/pop?timeout={seconds}&max=1 HTTP/1.1\r\nHost: {host}\r\n\
+                "POST /queue/{queue}/pop?timeout={seconds}&max=1 HTTP/1.1\r\n{headers}\
                  Content-Length: 0\r\n\r\n"
             )
         }
@@ -42,7 +42,7 @@ pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
             write!(
                 to,
                 "POST /queue/{queue}/poprel?timeout={seconds}&max=1&timeoutACK={ack_seconds} HTTP/1.1\r\n\
-                 Host: {host}\r\nContent-Length: 0\r\n\r\n"
+                 {headers}Content-Length: 0\r\n\r\n"
             )
         }
         Request::Ack {
@@ -52,35 +52,47 @@ pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
             let body = serde_json::json!({ "transactions": transactions }).to_string();
             write!(
                 to,
-                "POST /queue/{queue}/ack HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+                "POST /queue/{queue}/ack HTTP/1.1\r\n{headers}Content-Type: application/json\r\n\
                  Content-Length: {}\r\n\r\n{body}",
                 body.len()
             )
         }
         Request::Subscribe { queue } => write!(
             to,
-            "POST /queue/{queue}/subscribe HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
+            "POST /queue/{queue}/subscribe HTTP/1.1\r\n{headers}Content-Length: 0\r\n\r\n"
         ),
         Request::Describe { queue } => write!(
             to,
-            "GET /queue/{queue} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n"
+            "GET /queue/{queue} HTTP/1.1\r\n{headers}Accept: application/json\r\n\r\n"
         ),
+        Request::Secure { queue, login } => {
+            let body = serde_json::json!({
+                "queue": queue.to_string(), "user": login.user, "password": login.password,
+            });
+            let body = body.to_string();
+            write!(
+                to,
+                "POST /queue HTTP/1.1\r\n{headers}Content-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
         Request::Peek { queue } => write!(
             to,
-            "GET /queue/{queue}/peek?max=1 HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            "GET /queue/{queue}/peek?max=1 HTTP/1.1\r\n{headers}\r\n"
         ),
         Request::Drain {
             queue,
             messages_max,
         } => write!(
             to,
-            "POST /queue/{queue}/pop?timeout=1&max={messages_max} HTTP/1.1\r\nHost: {host}\r\n\
+            "POST /queue/{queue}/pop?timeout=1&max={messages_max} HTTP/1.1\r\n{headers}\
              Content-Length: 0\r\n\r\n"
         ),
     };
 }
 
-fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, host: &str, to: &mut Vec<u8>) {
+fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, headers: &str, to: &mut Vec<u8>) {
     const BEGIN: &str = r#"{"payload":""#;
     const MIDDLE: &str = r#"","priority":"H","queue":["#;
     const QUEUE_BEGINS: &str = r#"{"id":""#;
@@ -97,7 +109,7 @@ fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, host: &str, to: &m
     // Writing to a Vec does not fail.
     let _ = write!(
         to,
-        "POST /trans HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+        "POST /trans HTTP/1.1\r\n{headers}Content-Type: application/json\r\n\
          Content-Length: {body_bytes}\r\n\r\n{BEGIN}"
     );
     payloads.write(number, to);
@@ -199,6 +211,7 @@ fn answer(asked: Asked, status: u16, body: &[u8]) -> Result<Answer<'_>, Malforme
         Asked::Get => Answer::Got,
         Asked::Push => Answer::Pushed,
         Asked::Describe => Answer::Described,
+        Asked::Secure => Answer::Secured,
         Asked::Ack => {
             let receipts: Vec<Receipt> = parse(body)?;
             let failed = receipts.iter().filter(|receipt| receipt.err.is_some());
@@ -383,7 +396,7 @@ mod tests {
             payloads: &payloads,
             number: 3,
         };
-        encode(&push, "h:1", &mut written);
+        encode(&push, "Host: h:1\r\n", &mut written);
         let text = String::from_utf8(written).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert_eq!(
@@ -404,7 +417,7 @@ mod tests {
             queue: prefix.queue(0),
             seconds: None,
         };
-        encode(&wait, "h:1", &mut written);
+        encode(&wait, "Host: h:1\r\n", &mut written);
         assert_eq!(
             String::from_utf8(written).unwrap(),
             "POST /queue/q0/pop?timeout=300&max=1 HTTP/1.1\r\nHost: h:1\r\nContent-Length: 0\r\n\r\n"

@@ -14,7 +14,8 @@ pub(super) fn encode(request: &Request<'_>, to: &mut Vec<u8>) {
         | Request::Borrow { .. }
         | Request::Ack { .. }
         | Request::Subscribe { .. }
-        | Request::Describe { .. } => write!(to, "*1\r\n$4\r\nPING\r\n"),
+        | Request::Describe { .. }
+        | Request::Secure { .. } => write!(to, "*1\r\n$4\r\nPING\r\n"),
         Request::Push {
             queues,
             payloads,

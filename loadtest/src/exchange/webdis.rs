@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Answer, Asked, Decoded, Malformed, Refusal, Request, http};
 
 /// Appends the request.
-pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
+pub(super) fn encode(request: &Request<'_>, headers: &str, to: &mut Vec<u8>) {
     // Writing to a Vec does not fail.
     let _ = match *request {
         Request::Push {
@@ -20,7 +20,7 @@ pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
             };
             let _ = write!(
                 to,
-                "PUT /RPUSH/{queue} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n",
+                "PUT /RPUSH/{queue} HTTP/1.1\r\n{headers}Content-Length: {}\r\n\r\n",
                 payloads.bytes_of(number)
             );
             return payloads.write(number, to);
@@ -28,13 +28,10 @@ pub(super) fn encode(request: &Request<'_>, host: &str, to: &mut Vec<u8>) {
         Request::Wait { queue, seconds } => {
             // 0 is for ever.
             let seconds = seconds.unwrap_or(0);
-            write!(
-                to,
-                "GET /BLPOP/{queue}/{seconds} HTTP/1.1\r\nHost: {host}\r\n\r\n"
-            )
+            write!(to, "GET /BLPOP/{queue}/{seconds} HTTP/1.1\r\n{headers}\r\n")
         }
         // Commands that ask what only others know, refuse to be run against one.
-        _ => write!(to, "GET /PING HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        _ => write!(to, "GET /PING HTTP/1.1\r\n{headers}\r\n"),
     };
 }
 
@@ -154,7 +151,7 @@ mod tests {
             (wait, "GET /BLPOP/q1/0 HTTP/1.1\r\nHost: h:1\r\n\r\n"),
         ] {
             let mut written = Vec::new();
-            encode(&request, "h:1", &mut written);
+            encode(&request, "Host: h:1\r\n", &mut written);
             assert_eq!(String::from_utf8(written).unwrap(), expected);
         }
     }

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64ct::{Base64, Encoding as _};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 /// What a server does wrong, with every so many pushes.
@@ -27,6 +29,8 @@ pub(crate) enum Vice {
 /// A running server. Its threads end with the test.
 pub(crate) struct Inbox {
     address: SocketAddr,
+    /// If it is encrypted.
+    certificate: Option<String>,
     shared: Arc<Shared>,
 }
 
@@ -40,32 +44,59 @@ struct State {
     streams: u64,
     clients: HashSet<String>,
     looks: u64,
+    /// Secured queues, with the logins of their users.
+    secured: HashMap<String, String>,
+    /// How often one was to be made.
+    makes: u64,
 }
 
 struct Shared {
     vice: Vice,
+    is_secured: bool,
     state: Mutex<State>,
     pushed: Condvar,
 }
 
 impl Inbox {
     pub(crate) fn start(vice: Vice) -> Self {
+        Self::begin(vice, None)
+    }
+
+    /// Over TLS, with queues that have to be made and belong to somebody.
+    pub(crate) fn start_secured(vice: Vice) -> Self {
+        let names = ["127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.key_pair.serialize_der());
+        let config =
+            ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![made.cert.der().clone()], key.into())
+                .unwrap();
+        Self::begin(vice, Some((made.cert.pem(), Arc::new(config))))
+    }
+
+    fn begin(vice: Vice, tls: Option<(String, Arc<ServerConfig>)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             vice,
+            is_secured: tls.is_some(),
             state: Mutex::default(),
             pushed: Condvar::new(),
         });
+        let (certificate, config) = tls.unzip();
         let inbox = Self {
             address,
+            certificate,
             shared: Arc::clone(&shared),
         };
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let shared = Arc::clone(&shared);
+                let (shared, config) = (Arc::clone(&shared), config.clone());
                 // A client that goes away is none of its business.
-                thread::spawn(move || stream.and_then(|stream| shared.serve(&stream)));
+                thread::spawn(move || shared.take_in(stream?, config));
             }
         });
         inbox
@@ -89,15 +120,31 @@ impl Inbox {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = self.certificate.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// What it shows, as PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        self.certificate.as_deref().unwrap()
     }
 }
 
 impl Shared {
-    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+    fn take_in(&self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let client = stream.peer_addr()?.ip().to_string();
         self.state.lock().unwrap().clients.insert(client);
+        match tls {
+            None => self.serve(stream),
+            Some(config) => {
+                let session = ServerConnection::new(config).map_err(io::Error::other)?;
+                self.serve(StreamOwned::new(session, stream))
+            }
+        }
+    }
+
+    fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         loop {
             let mut lines = Vec::new();
@@ -108,12 +155,11 @@ impl Shared {
                 }
                 match line.trim_end() {
                     "" => break,
-                    line => lines.push(line.to_ascii_lowercase()),
+                    line => lines.push(line.to_owned()),
                 }
             }
-            let length = lines
-                .iter()
-                .find_map(|it| it.strip_prefix("content-length: "));
+            let header = |name| lines.iter().find_map(|it| it.strip_prefix(name));
+            let length = header("Content-Length: ");
             let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
             reader.read_exact(&mut body)?;
             let path = lines[0].split(' ').nth(1).unwrap();
@@ -121,14 +167,19 @@ impl Shared {
                 .strip_prefix("/queue/")
                 .map_or(("", ""), |rest| rest.split_once('/').unwrap_or((rest, "")));
             if rest.starts_with("subscribe") {
-                return self.stream(queue, stream);
+                return self.stream(queue, reader.into_inner());
             }
+            let is_owned = self.is_secured && !queue.is_empty();
+            let login = header("Authorization: Basic ");
+            let refusal = is_owned.then(|| self.refusal(queue, login)).flatten();
             let (status, answer) = match (!queue.is_empty()).then_some(rest) {
+                _ if refusal.is_some() => refusal.unwrap(),
                 Some("") => (200, self.describe(queue)),
                 Some("ack") => (200, self.ack(&serde_json::from_slice(&body).unwrap())),
                 Some(rest) => (200, self.take(queue, rest)),
                 None if path == "/trans" && self.is_tired() => continue,
                 None if path == "/trans" => self.push(&serde_json::from_slice(&body).unwrap()),
+                None if path == "/queue" => self.make(&serde_json::from_slice(&body).unwrap()),
                 None => (200, json!({"ok": true, "name": "inbox", "version": "7.0"})),
             };
             let answer = answer.to_string();
@@ -137,9 +188,33 @@ impl Shared {
                 answer.len()
             );
             // In two parts, of which the first alone means nothing.
-            (&*stream).write_all(head.as_bytes())?;
-            (&*stream).write_all(answer.as_bytes())?;
+            reader.get_mut().write_all(head.as_bytes())?;
+            reader.get_mut().write_all(answer.as_bytes())?;
         }
+    }
+
+    /// Why a request to a secured queue is refused, if it is.
+    fn refusal(&self, queue: &str, login: Option<&str>) -> Option<(u16, Value)> {
+        let state = self.state.lock().unwrap();
+        match state.secured.get(queue) {
+            None => Some((500, json!("ERROR: Secure Queue does not exist"))),
+            Some(owner) if login == Some(owner) => None,
+            Some(_) => Some((401, json!("Unauthorized"))),
+        }
+    }
+
+    /// Makes a secured queue, but is too busy for each third.
+    fn make(&self, body: &Value) -> (u16, Value) {
+        let mut state = self.state.lock().unwrap();
+        state.makes += 1;
+        if state.makes.is_multiple_of(3) {
+            return (503, json!({"errors": ["busy"]}));
+        }
+        let text = |name: &str| body[name].as_str().unwrap();
+        let login = format!("{}:{}", text("user"), text("password"));
+        let login = Base64::encode_string(login.as_bytes());
+        state.secured.insert(text("queue").to_owned(), login);
+        (200, json!({"ok": true}))
     }
 
     fn is_tired(&self) -> bool {
@@ -188,7 +263,7 @@ impl Shared {
     }
 
     /// Every message as it comes, one to a chunk, until the client is gone or the server has had enough.
-    fn stream(&self, queue: &str, mut stream: &TcpStream) -> io::Result<()> {
+    fn stream(&self, queue: &str, mut stream: impl Write) -> io::Result<()> {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         let mut state = self.state.lock().unwrap();
         state.streams += 1;

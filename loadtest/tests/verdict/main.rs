@@ -32,6 +32,17 @@ fn run_at(inbox: &Inbox, command: &str, arguments: &[&str]) -> (Output, Value) {
     (output, report)
 }
 
+/// A run that ends with this code before there is a report: what it said.
+fn fails(inbox: &Inbox, command: &str, arguments: &[&str], code: i32) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_popbox-loadtest"))
+        .args([command, "--target", &inbox.url()])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
 fn wake(vice: Vice) -> (Output, Value) {
     let line = "--waiters 20 --rate 200 --warmup 100ms --duration 400ms --settle 0 --patience 500ms --timeout 1";
     let mut arguments: Vec<&str> = line.split(' ').collect();
@@ -111,6 +122,55 @@ fn pairs_in_deep_queues_leave_them_as_deep() {
     let (output, report) = run_at(&inbox, "pop", &["--prefix", "load-pair-", "--queues", "3"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(report["received"], 21);
+}
+
+#[test]
+fn everything_goes_over_tls_and_into_secured_queues_that_are_made_for_it() {
+    let lines = [
+        "hold --waiters 80 --warmup 0 --duration 300ms",
+        "wake --waiters 70 --rate 200 --warmup 0 --duration 300ms --settle 0 --timeout 1",
+        "push --connections 3 --queues 5 --warmup 0 --duration 200ms",
+        "pop --connections 2 --queues 5 --max 7",
+        "pair --connections 4 --depth 3 --warmup 0 --duration 200ms",
+        "get --path /queue/load-pair-0/peek?max=1 --warmup 0 --duration 100ms",
+    ];
+    let inbox = Inbox::start_secured(Vice::None);
+    let mixed = format!("mixed {MIXED}");
+    for line in lines.into_iter().chain([mixed.as_str()]) {
+        let mut arguments = line.split_whitespace();
+        let command = arguments.next().unwrap();
+        let mut arguments: Vec<&str> = arguments.collect();
+        arguments.extend(["--threads", "2", "--login", "al:open:sesame"]);
+        let (output, report) = run_at(&inbox, command, &arguments);
+        assert!(output.status.success(), "{line}: {output:?}");
+        assert_eq!(report["refused"], 0, "{line}");
+        assert_eq!(report["dropped_connections"], 0, "{line}");
+        assert_eq!(report["server"], "inbox 7.0", "{line}");
+        assert!(!report.to_string().contains("sesame"), "{report}");
+    }
+    let line = "--waiters 3 --login bo:sesame";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let said = fails(&inbox, "hold", &arguments, 1);
+    assert!(said.contains("load-hold-0: 401"), "{said}");
+}
+
+#[test]
+fn a_certificate_is_verified_where_an_authority_is_given() {
+    let (inbox, other) = (
+        Inbox::start_secured(Vice::None),
+        Inbox::start_secured(Vice::None),
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let arguments = ["--duration", "100ms", "--warmup", "0", "--cacert"];
+    let mut arguments = arguments.to_vec();
+    arguments.push(file.path().to_str().unwrap());
+    let said = fails(&inbox, "get", &arguments, 2);
+    assert!(said.contains("no certificate in it"), "{said}");
+    std::fs::write(file.path(), inbox.certificate()).unwrap();
+    let (output, _) = run_at(&inbox, "get", &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let said = fails(&other, "get", &arguments, 1);
+    assert!(said.contains("invalid peer certificate"), "{said}");
 }
 
 #[test]
