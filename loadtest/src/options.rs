@@ -18,8 +18,8 @@ use crate::{
 /// Where the load goes, from where, and what is noted.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A server, http://HOST:PORT or https://HOST:PORT (popbox), or redis://, nchan://, beanstalk:// or webdis://; several: connections are
-    /// spread over them
+    /// A server, http://HOST:PORT or https://HOST:PORT (popbox), or redis://, nchan://, beanstalk:// or webdis://;
+    /// several: connections are spread over them
     #[arg(
         long = "target",
         value_name = "URL",
@@ -35,9 +35,9 @@ pub(crate) struct Options {
         hide_default_value = true
     )]
     tls: Tls,
-    /// Every request to a popbox has this login. At https:// the queues are this user's: those that are not there are
-    /// made before the run, and each is looked at once with it. Two slow hashes each take the server some 40 ms of
-    /// a processor, and one more where a login is older than its auth.verified_life
+    /// Every request has this login. At https:// the queues are secured queues of this user: they are made before the
+    /// run where they are not there yet, and looked at, so that the server knows the login. That takes it two slow
+    /// hashes for each queue; let its `auth.verified_life` be longer than it all takes, or there are more
     #[arg(long, value_name = "USER:PASSWORD")]
     pub(crate) login: Option<Login>,
     /// Threads that make the load; half of the processors if left out, as the server needs some too

@@ -2,7 +2,7 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,6 @@ use crate::{
     login::Login,
     options::Options,
     queue::Prefix,
-    tally::Tally,
 };
 
 /// Connections that ask for them: few beside what a server lets wait for a hash.
@@ -24,6 +23,9 @@ const CONNECTIONS_MAX: usize = 64;
 const STATUS_UNKNOWN: u16 = 500;
 const STATUSES_LATER: [u16; 2] = [429, 503];
 
+/// After hashing, a server has memory that it is to give back before it is looked at, when it is next asked something.
+const CALM: Duration = Duration::from_secs(1);
+
 /// Makes the first so many queues, where there is a login and anything is encrypted. Those that are there stay.
 pub(crate) fn secure(options: &Options, prefix: &Prefix, queues: u32) -> Result<(), RunError> {
     let is_encrypted = options.targets.iter().any(|it| it.encrypted.is_some());
@@ -32,34 +34,50 @@ pub(crate) fn secure(options: &Options, prefix: &Prefix, queues: u32) -> Result<
     };
     // A queue is looked at where its consumer comes to be, as each of several servers remembers logins by itself.
     let targets = options.targets.len();
-    let connections = (CONNECTIONS_MAX / targets * targets).max(targets);
-    let connections = options.connections(connections.min(queues as usize));
+    let connections = CONNECTIONS_MAX.next_multiple_of(targets);
+    let step = u32::try_from(connections).unwrap_or(u32::MAX).min(queues);
     eprintln!("securing {queues} queues");
-    let step = u32::try_from(connections.len()).unwrap_or(u32::MAX);
-    let plan = Plan {
-        threads: options.threads(connections.len()),
-        connections,
-        settle: Duration::ZERO,
-        warmup: Duration::ZERO,
-        duration: None,
-        options,
+    let securing = Securing {
+        login,
+        prefix,
+        queues,
+        step,
     };
-    let outcome = crew::run(plan, |part| Thread::new(login, prefix, queues, step, part))?;
-    let failures = outcome
-        .loads
-        .into_iter()
-        .filter_map(|thread| thread.failure);
-    failures.map(RunError::Unsecured).map(Err).collect()
+    securing.run(0, options)?;
+    thread::sleep(CALM);
+    // Of the last ones the logins are known.
+    securing.run(queues.saturating_sub(1) / step * step, options)
+}
+
+/// What is to be done, for each connection from its first queue on with every so manieth.
+struct Securing<'a> {
+    login: &'a Login,
+    prefix: &'a Prefix,
+    queues: u32,
+    step: u32,
+}
+
+impl Securing<'_> {
+    fn run(&self, first: u32, options: &Options) -> Result<(), RunError> {
+        let connections = options.connections(self.step as usize);
+        let plan = Plan {
+            threads: options.threads(connections.len()),
+            connections,
+            settle: Duration::ZERO,
+            warmup: Duration::ZERO,
+            duration: None,
+            options,
+        };
+        let outcome = crew::run(plan, |part| Thread::new(self, first, part))?;
+        let mut threads = outcome.loads.into_iter();
+        let failure = threads.find_map(|thread| thread.failure);
+        failure.map_or(Ok(()), |failure| Err(RunError::Unsecured(failure)))
+    }
 }
 
 /// One thread's connections.
 struct Thread<'a> {
-    login: &'a Login,
-    prefix: &'a Prefix,
-    queues: u32,
-    /// From a queue of a connection to its next one.
-    step: u32,
-    tally: Arc<Tally>,
+    securing: &'a Securing<'a>,
     /// For each connection, its queue, and whether that has been made.
     at: Vec<(u32, bool)>,
     unfinished: usize,
@@ -67,16 +85,15 @@ struct Thread<'a> {
 }
 
 impl<'a> Thread<'a> {
-    fn new(login: &'a Login, prefix: &'a Prefix, queues: u32, step: u32, part: &Part) -> Self {
-        // Connections are dealt out to the threads in turn, and each begins with the queue of its number.
-        let numbers = (part.thread..).step_by(part.threads).take(part.connections);
-        let at = numbers.map(|number| (u32::try_from(number).unwrap_or(u32::MAX), false));
+    fn new(securing: &'a Securing<'a>, first: u32, part: &Part) -> Self {
+        // Connections are dealt out to the threads in turn.
+        let numbers = (part.thread..).step_by(part.threads);
+        let at = numbers.take(part.connections).map(|number| {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            (first.saturating_add(number), false)
+        });
         Self {
-            login,
-            prefix,
-            queues,
-            step,
-            tally: Arc::clone(&part.tally),
+            securing,
             at: at.collect(),
             unfinished: part.connections,
             failure: None,
@@ -84,7 +101,7 @@ impl<'a> Thread<'a> {
     }
 
     fn fail(&mut self, queue: u32, why: impl std::fmt::Display) {
-        let queue = self.prefix.queue(queue);
+        let queue = self.securing.prefix.queue(queue);
         self.failure
             .get_or_insert_with(|| format!("{queue}: {why}"));
     }
@@ -95,11 +112,11 @@ impl Load for Thread<'_> {
         let Some(&(queue, _)) = self.at.get(connection.index()) else {
             return;
         };
-        if queue >= self.queues {
+        if queue >= self.securing.queues {
             self.unfinished = self.unfinished.saturating_sub(1);
             return;
         }
-        let queue = self.prefix.queue(queue);
+        let queue = self.securing.prefix.queue(queue);
         connection.ask(&Request::Peek { queue }, now);
     }
 
@@ -115,7 +132,7 @@ impl Load for Thread<'_> {
         };
         match answer {
             Answer::Messages(_) => {
-                (*queue, *is_made) = (queue.saturating_add(self.step), false);
+                (*queue, *is_made) = (queue.saturating_add(self.securing.step), false);
                 self.ready(connection, now);
             }
             Answer::Secured => {
@@ -130,12 +147,11 @@ impl Load for Thread<'_> {
                 status: Some(STATUS_UNKNOWN),
                 ..
             }) if asked.kind == Asked::Peek && !*is_made => {
-                let (queue, login) = (self.prefix.queue(*queue), self.login);
+                let (queue, login) = (self.securing.prefix.queue(*queue), self.securing.login);
                 connection.ask(&Request::Secure { queue, login }, now);
             }
             Answer::Refused(why) => {
                 let queue = *queue;
-                self.tally.refused.count();
                 self.fail(queue, why);
             }
             _ => {}
