@@ -10,8 +10,8 @@ use rustls::pki_types::ServerName;
 
 use crate::exchange::Protocol;
 
-/// Where to connect to, and what to speak there: `http://host:port` is a popbox, and `https://host:port` its TLS
-/// listener, `redis://host:port` a plain Redis, and so are `nchan://`, `beanstalk://` and `webdis://` what they are called.
+/// Where to connect to, and what to speak there: `http://host:port` is a popbox, `https://host:port` the same over TLS,
+/// `redis://host:port` a plain Redis, and so are `nchan://`, `beanstalk://` and `webdis://` what they are called.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// What is spoken.

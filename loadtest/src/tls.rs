@@ -124,7 +124,7 @@ impl Session {
     }
 }
 
-/// Takes every certificate, and leaves out what verifying costs: the load generator takes processor time from the server.
+/// Takes every certificate, and leaves out what verifying costs: that may be the server's processor time.
 #[derive(Debug)]
 struct AnyCertificate;
 

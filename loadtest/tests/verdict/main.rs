@@ -148,7 +148,7 @@ fn everything_goes_over_tls_and_into_secured_queues_that_are_made_for_it() {
         assert_eq!(report["server"], "inbox 7.0", "{line}");
         assert!(!report.to_string().contains("sesame"), "{report}");
     }
-    let line = "--waiters 3 --login bo:sesame";
+    let line = "--waiters 1 --login bo:sesame";
     let arguments: Vec<&str> = line.split(' ').collect();
     let said = fails(&inbox, "hold", &arguments, 1);
     assert!(said.contains("load-hold-0: 401"), "{said}");
