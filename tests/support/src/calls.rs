@@ -116,12 +116,20 @@ impl Client {
         for batch in payloads.chunks(25) {
             let mut bytes = Vec::new();
             for payload in batch {
-                bytes.extend(push_request(queue, payload, json!({})).bytes(client.host()));
+                bytes.extend(client.bytes_of(&push_request(queue, payload, json!({}))));
             }
             client.send_raw(&bytes);
             ids.extend(batch.iter().map(|_| id_in(&client.receive())));
         }
         ids
+    }
+
+    /// Makes a secured queue that is not there yet.
+    #[track_caller]
+    pub fn secure(&mut self, queue: &Queue, user: &str, password: &str) {
+        let body = json!({"queue": queue.id, "user": user, "password": password});
+        let response = self.call(&post(queue.secure_path(), &body));
+        response.assert_is(200, r#"{"ok":true}"#);
     }
 
     /// Takes messages.

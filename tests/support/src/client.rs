@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::eventually;
+use super::wire::Wire;
 
 /// For one answer, from its first byte awaited to its last read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request to be sent once or often.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Request {
     method: String,
     target: String,
@@ -79,6 +81,11 @@ impl Request {
         self
     }
 
+    /// With a login.
+    pub fn login(self, user: &str, password: &str) -> Self {
+        self.header("Authorization", &basic(user, password))
+    }
+
     /// Of the older version.
     pub fn http_1_0(mut self) -> Self {
         self.version = "HTTP/1.0";
@@ -103,14 +110,16 @@ impl Request {
             }
     }
 
+    fn has(&self, header: &str) -> bool {
+        self.headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(header))
+    }
+
     /// With a length, whatever the method; `Host` unless the test gave one.
     pub fn bytes(&self, host: &str) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
-        let own_host = self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"));
-        if !own_host {
+        if !self.has("host") {
             head.push_str("Host: ");
             head.push_str(host);
             head.push_str("\r\n");
@@ -131,6 +140,12 @@ impl Request {
         bytes.extend_from_slice(&self.body);
         bytes
     }
+}
+
+/// What an `Authorization` header says of a user.
+fn basic(user: &str, password: &str) -> String {
+    let login = Base64::encode_string(format!("{user}:{password}").as_bytes());
+    format!("Basic {login}")
 }
 
 /// An answer, or the head of one.
@@ -191,6 +206,29 @@ impl Response {
         assert_eq!(&self.json(), body);
     }
 
+    /// The answer to who has shown no right login.
+    #[track_caller]
+    pub fn assert_unauthorized(&self) {
+        self.assert_asks_for_login(401, "Unauthorized");
+    }
+
+    /// The answer to who has to say first who it is, or says it in vain.
+    #[track_caller]
+    pub fn assert_asks_for_login(&self, status: u16, text: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("text/plain; charset=utf-8"),
+            "{self:?}"
+        );
+        assert_eq!(
+            self.header("www-authenticate"),
+            Some("Basic realm=\"PopBox\""),
+            "{self:?}"
+        );
+        assert_eq!(self.text(), text);
+    }
+
     /// A JSON answer of that status; for what the contract leaves open.
     #[track_caller]
     pub fn assert_json_head(&self, status: u16) {
@@ -245,10 +283,12 @@ pub enum Broken {
 
 /// One connection; on a layout of two agents, another one for pushes.
 pub struct Client {
-    stream: TcpStream,
+    wire: Wire,
     /// Received and not yet taken.
     received: Vec<u8>,
     host: String,
+    /// The login of requests that have none of their own.
+    authorization: Option<String>,
     /// Where pushes go, if that is elsewhere.
     pushing_to: Option<SocketAddr>,
     /// The connection to there, opened by the first of them.
@@ -268,7 +308,33 @@ impl Client {
     /// Connects, if it can.
     pub fn try_connect(addr: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, READ_TIMEOUT)?;
-        Self::over(stream, addr)
+        Self::over(stream, addr, |stream| Ok(Wire::plain(stream)))
+    }
+
+    /// Connects over TLS to a server with the certificate of the tests.
+    #[track_caller]
+    pub fn connect_secured(addr: SocketAddr) -> Self {
+        match Self::try_connect_secured(addr) {
+            Ok(client) => client,
+            Err(error) => panic!("connect to {addr} over TLS: {error}"),
+        }
+    }
+
+    /// The same, if it can.
+    pub fn try_connect_secured(addr: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, READ_TIMEOUT)?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        Self::over(stream, addr, Wire::secured)
+    }
+
+    /// The same from another address of this machine.
+    #[track_caller]
+    pub fn connect_secured_from(source: IpAddr, addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+        socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
+        Self::over(socket.into(), addr, Wire::secured).unwrap()
     }
 
     /// A connection whose receive buffer holds little: the server soon cannot write to it.
@@ -282,16 +348,21 @@ impl Client {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
         socket.set_recv_buffer_size(4096)?;
         socket.connect_timeout(&addr.into(), READ_TIMEOUT)?;
-        Self::over(socket.into(), addr)
+        Self::over(socket.into(), addr, |stream| Ok(Wire::plain(stream)))
     }
 
-    fn over(stream: TcpStream, addr: SocketAddr) -> io::Result<Self> {
+    fn over(
+        stream: TcpStream,
+        addr: SocketAddr,
+        wire: impl FnOnce(TcpStream) -> io::Result<Wire>,
+    ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(READ_TIMEOUT))?;
         Ok(Self {
-            stream,
+            wire: wire(stream)?,
             received: Vec::new(),
             host: addr.to_string(),
+            authorization: None,
             pushing_to: None,
             pusher: None,
         })
@@ -300,6 +371,12 @@ impl Client {
     /// With an agent of its own for pushes that are called one by one; whatever else is sent stays on this connection.
     pub fn pushing_to(mut self, addr: SocketAddr) -> Self {
         self.pushing_to = Some(addr);
+        self
+    }
+
+    /// With this login in every request that has none of its own, those for pushes too.
+    pub fn login(mut self, user: &str, password: &str) -> Self {
+        self.authorization = Some(basic(user, password));
         self
     }
 
@@ -319,9 +396,12 @@ impl Client {
         };
         let pusher = match self.pusher.take() {
             Some(pusher) => pusher,
+            None if self.wire.is_secured() => Box::new(Self::try_connect_secured(addr)?),
             None => Box::new(Self::try_connect(addr)?),
         };
-        Ok(self.pusher.insert(pusher))
+        let pusher = self.pusher.insert(pusher);
+        pusher.authorization.clone_from(&self.authorization);
+        Ok(pusher)
     }
 
     /// What this client sends as `Host`.
@@ -347,8 +427,19 @@ impl Client {
     /// Sends a request.
     #[track_caller]
     pub fn send(&mut self, request: &Request) {
-        let bytes = request.bytes(&self.host);
+        let bytes = self.bytes_of(request);
         self.send_raw(&bytes);
+    }
+
+    /// A request as this client sends it.
+    pub fn bytes_of(&self, request: &Request) -> Vec<u8> {
+        match &self.authorization {
+            Some(login) if !request.has("authorization") => {
+                let request = request.clone().header("Authorization", login);
+                request.bytes(&self.host)
+            }
+            _ => request.bytes(&self.host),
+        }
     }
 
     /// Sends bytes.
@@ -361,7 +452,8 @@ impl Client {
 
     /// For what the server may cut off while it is still being sent.
     pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.wire.write_all(bytes)?;
+        self.wire.flush()
     }
 
     /// Waits for the next answer.
@@ -463,16 +555,16 @@ impl Client {
     }
 
     /// Says that no more will be sent, and still reads.
-    pub fn finish_sending(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+    pub fn finish_sending(&mut self) {
+        self.wire.finish_sending().unwrap();
     }
 
     /// Goes away, with a reset or politely, and waits until the server's kernel knows: on a busy machine the news
     /// can be on its way for longer than a push of somebody else takes, and then nobody can know.
     pub fn leave(self, with_reset: bool) {
         let ends = (
-            self.stream.peer_addr().unwrap(),
-            self.stream.local_addr().unwrap(),
+            self.wire.socket().peer_addr().unwrap(),
+            self.wire.socket().local_addr().unwrap(),
         );
         if with_reset {
             self.reset();
@@ -486,7 +578,7 @@ impl Client {
 
     /// Vanishes with a reset instead of a polite end.
     pub fn reset(self) {
-        SockRef::from(&self.stream)
+        SockRef::from(self.wire.socket())
             .set_linger(Some(Duration::ZERO))
             .unwrap();
     }
@@ -547,11 +639,12 @@ impl Client {
             if left.is_zero() {
                 return Err(Broken::TimedOut);
             }
-            self.stream
+            self.wire
+                .socket()
                 .set_read_timeout(Some(left.max(Duration::from_millis(1))))
                 .unwrap();
             let midway = !self.received.is_empty();
-            match self.stream.read(&mut buffer) {
+            match self.wire.read(&mut buffer) {
                 Ok(0) => return Err(Broken::Closed { midway }),
                 Ok(count) => {
                     self.received.extend_from_slice(&buffer[..count]);
@@ -560,9 +653,10 @@ impl Client {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Broken::TimedOut),
                     ErrorKind::Interrupted => {}
-                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                        return Err(Broken::Closed { midway });
-                    }
+                    // The last is TLS that ends without saying so.
+                    ErrorKind::ConnectionReset
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::UnexpectedEof => return Err(Broken::Closed { midway }),
                     _ => panic!("read: {error}"),
                 },
             }

@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod certificate;
 mod client;
 mod disk;
 mod layout;
@@ -21,6 +22,7 @@ mod redis;
 mod resp;
 mod server;
 mod wait;
+mod wire;
 
 pub use calls::Popped;
 pub use client::{Broken, Client, READ_TIMEOUT, Request, Response, delete, get, head, post, put};
@@ -32,5 +34,5 @@ pub use process::Process;
 pub use random::Random;
 pub use redis::Redis;
 pub use resp::{RedisConnection, RedisReply};
-pub use server::{Refusal, Server, Settings, popbox, shared};
+pub use server::{Refusal, Server, Settings, credentials, popbox, shared, shared_secured};
 pub use wait::{at_least, eventually, now_s, pause, soon};

@@ -69,6 +69,11 @@ impl Queue {
         format!("{}/trans", self.root())
     }
 
+    /// Where it is made, if it is a secured one.
+    pub fn secure_path(&self) -> String {
+        format!("{}/queue", self.root())
+    }
+
     fn root(&self) -> String {
         self.tenant
             .as_ref()

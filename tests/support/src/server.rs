@@ -1,6 +1,7 @@
 //! Starts the binary, learns its address from the ready line, and ends it: by a signal, or when the handle is dropped.
 
-use std::io;
+use std::fs;
+use std::io::{self, Write as _};
 use std::iter;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::certificate::certificate;
 use super::process::Process;
 use super::{Client, Durability, Layout, place};
 
@@ -64,6 +66,16 @@ impl Settings {
         self
     }
 
+    /// With an HTTPS listener beside the plain one.
+    pub fn with_tls(self) -> Self {
+        let [cert, key] = ["server.crt", "server.key"].map(|it| self.layout.scratch().join(it));
+        fs::write(&cert, &certificate().cert).unwrap();
+        fs::write(&key, &certificate().key).unwrap();
+        self.set("tls.listen", "127.0.0.1:0")
+            .set("tls.cert", cert.display())
+            .set("tls.key", key.display())
+    }
+
     /// With a variable in its environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -98,6 +110,15 @@ impl Settings {
 
     /// Starts a server whose ready line is not waited for.
     pub fn begin(&self) -> Starting {
+        let mut command = self.command();
+        if let Some(count) = self.open_files {
+            limit_open_files(&mut command, count);
+        }
+        Starting::new(command, Arc::clone(&self.layout))
+    }
+
+    /// The command line, for a test that starts it itself.
+    pub fn command(&self) -> Command {
         let mut command = popbox();
         command.arg("serve");
         let listen = ("server.listen".to_owned(), "127.0.0.1:0".to_owned());
@@ -106,10 +127,7 @@ impl Settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }
         command.envs(self.environment.iter().cloned());
-        if let Some(count) = self.open_files {
-            limit_open_files(&mut command, count);
-        }
-        Starting::new(command, Arc::clone(&self.layout))
+        command
     }
 }
 
@@ -176,7 +194,8 @@ impl Starting {
             return Err(refusal);
         };
         Ok(Server {
-            addr: address_in(&ready_line),
+            addr: address_in(&ready_line, "http").expect("an address of the plain listener"),
+            secured_addr: address_in(&ready_line, "https"),
             ready_line,
             process: self.process,
             pushing: None,
@@ -191,6 +210,8 @@ impl Starting {
 pub struct Server {
     /// Where it serves.
     pub addr: SocketAddr,
+    /// Where it serves over TLS, if it does.
+    pub secured_addr: Option<SocketAddr>,
     /// The line that said so.
     pub ready_line: String,
     process: Process,
@@ -212,6 +233,17 @@ impl Server {
         let client = Client::connect(self.addr);
         match &self.pushing {
             Some(agent) => client.pushing_to(agent.addr),
+            None => client,
+        }
+    }
+
+    /// A new connection over TLS.
+    #[track_caller]
+    pub fn secured_client(&self) -> Client {
+        let addr = |server: &Self| server.secured_addr.expect("a server with TLS");
+        let client = Client::connect_secured(addr(self));
+        match &self.pushing {
+            Some(agent) => client.pushing_to(addr(agent)),
             None => client,
         }
     }
@@ -309,6 +341,37 @@ pub fn shared() -> Shared {
     Shared(&SERVER)
 }
 
+/// The server that most tests of secured queues share. It has TLS, and an admin: `root` with the password `secret`.
+pub fn shared_secured() -> Shared {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        Settings::new()
+            .with_tls()
+            .set("server.workers", 3)
+            .set("auth.admin", credentials("root", "secret"))
+            // They all come from one address.
+            .set("auth.max_failures", 1_000_000)
+            .start()
+    });
+    Shared(&SERVER)
+}
+
+/// What the configuration has of a user, as `popbox hash-password` prints it.
+pub fn credentials(user: &str, password: &str) -> String {
+    let mut command = popbox();
+    command.args(["hash-password", user]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{password}").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
 /// The shared server as one test sees it: if the test fails, the log is shown.
 pub struct Shared(&'static Server);
 
@@ -343,16 +406,14 @@ fn wait_for_ready(lines: &Receiver<String>) -> Option<String> {
     }
 }
 
-fn address_in(line: &str) -> SocketAddr {
-    let (_, rest) = line
-        .split_once("http://")
-        .expect("the ready line has an address");
+/// The address that the line has with this scheme.
+fn address_in(line: &str, scheme: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(&format!("{scheme}://"))?;
     let end = rest
         .find(|letter: char| !(letter.is_ascii_hexdigit() || ".:[]".contains(letter)))
         .unwrap_or(rest.len());
-    rest[..end]
-        .parse()
-        .expect("the ready line's address is ADDR:PORT")
+    let address = rest[..end].parse();
+    Some(address.expect("an address in the ready line is ADDR:PORT"))
 }
 
 /// Sets the limit for good: a privileged process could raise it again, so that privilege goes too.
