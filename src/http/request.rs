@@ -130,9 +130,12 @@ impl Request {
         self.header("sec-fetch-site") == Some("cross-site")
     }
 
-    /// `Authorization`
+    /// `Authorization`; none if there are more, for who is between us and the client may have believed another.
     pub fn authorization(&self) -> Option<&str> {
-        self.header("authorization")
+        let mut values = self.raw_headers("authorization");
+        let value = values.next()?;
+        let is_only = values.next().is_none();
+        std::str::from_utf8(value).ok().filter(|_| is_only)
     }
 
     /// The first header of that name, in any case, without the space around it. One that is not UTF-8 is as if not
