@@ -39,6 +39,7 @@ mod redis_sizes;
 mod redis_trouble;
 mod reliable_pop;
 mod restart;
+mod roles;
 mod secured_queues;
 mod slow_clients;
 mod subscribe;
