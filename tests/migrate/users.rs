@@ -1,5 +1,8 @@
 //! Users of secured queues: they come along as they are, once, and nobody gets to see what is kept of them.
 
+use popbox_test_support::{Durability, Layout, Queue, Settings, get, popbox};
+use serde_json::json;
+
 use super::new::{Migration, Store};
 use super::old::Old;
 use super::{assert_says, id, meta};
@@ -163,4 +166,69 @@ fn without_room_for_them_no_message_is_moved_that_others_could_claim() {
         &again,
         "already there: 0 transactions, 0 groups, 2 users of secured queues",
     );
+}
+
+#[test]
+fn a_login_of_the_old_server_opens_its_queue_and_is_kept_as_a_slow_hash_from_then_on() {
+    let (mut old, layout) = (Old::start(), Layout::fresh());
+    let [first, second] = DIGESTS;
+    for (number, queue, digest) in [(1, "SEC:alice", first), (2, "city:SEC:alice", second)] {
+        old.fill(&meta(number, "H"));
+        old.fill(&format!(
+            "RPUSH PB:Q|H:{queue} PB:T|{}
+            SET {queue} {digest}",
+            id(number)
+        ));
+    }
+    let mut command = popbox();
+    command.args(["migrate", "--from", &old.address()]);
+    for (key, value) in layout.settings(Durability::Sync) {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    let migration = Migration::of(&mut command);
+    assert_eq!(migration.code, Some(0), "{migration:?}");
+
+    // What is kept can be seen in Redis alone.
+    let kept = |tag| {
+        let servers = layout.redis_servers();
+        let key = format!("pb:c:{{{tag}}}");
+        servers.last().map(|it| it.call(&["GET", &key]).text())
+    };
+    let start = || Settings::on(&layout).with_tls().start();
+    let server = start();
+    for (queue, tag, digest, password, wrong, payload) in [
+        (Queue::named("alice"), "s-/alice", first, "p", "q", "p1"),
+        (
+            Queue::of("city", "alice"),
+            "s+city/alice",
+            second,
+            "q",
+            "p",
+            "p2",
+        ),
+    ] {
+        let peek = get(queue.route("peek"));
+        for wrong in [wrong, "", digest] {
+            let mut client = server.secured_client();
+            client
+                .call(&peek.clone().login("u", wrong))
+                .assert_unauthorized();
+        }
+        assert!(kept(tag).is_none_or(|kept| kept == digest), "{tag}");
+        let mut owner = server.secured_client().login("u", password);
+        assert_eq!(owner.peek(&queue).data, [payload]);
+        if let Some(kept) = kept(tag) {
+            assert!(kept.starts_with("u:$argon2id$"), "{tag}: {kept}");
+        }
+    }
+    server.stop();
+
+    let server = start();
+    let queue = Queue::named("alice");
+    server
+        .secured_client()
+        .call(&get(queue.route("peek")).login("u", "q"))
+        .assert_unauthorized();
+    let mut owner = server.secured_client().login("u", "p");
+    assert_eq!(owner.pop(&queue, &json!({})).data, ["p1"]);
 }
