@@ -8,6 +8,7 @@
 
 use popbox_test_support as support;
 
+mod abuse;
 mod ack;
 mod answer_memory;
 mod bad_input;

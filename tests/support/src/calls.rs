@@ -184,6 +184,14 @@ impl Client {
         response.json()
     }
 
+    /// What `GET /` says of refusals: how many for each limit; null if there were none.
+    #[track_caller]
+    pub fn refused(&mut self) -> Value {
+        let response = self.call(&get("/"));
+        response.assert_json_head(200);
+        response.json()["refused"].clone()
+    }
+
     /// Sends a pop that waits for a minute; its answer is for `receive`.
     #[track_caller]
     pub fn start_pop(&mut self, queue: &Queue) {

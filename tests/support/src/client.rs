@@ -330,11 +330,14 @@ impl Client {
     /// The same from another address of this machine.
     #[track_caller]
     pub fn connect_secured_from(source: IpAddr, addr: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
-        socket.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
-        socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
-        Self::over(socket.into(), addr, Wire::secured).unwrap()
+        Self::over(stream_from(source, addr), addr, Wire::secured).unwrap()
+    }
+
+    /// Connects from another address of this machine.
+    #[track_caller]
+    pub fn connect_from(source: IpAddr, addr: SocketAddr) -> Self {
+        let plain = |stream| Ok(Wire::plain(stream));
+        Self::over(stream_from(source, addr), addr, plain).unwrap()
     }
 
     /// A connection whose receive buffer holds little: the server soon cannot write to it.
@@ -662,6 +665,15 @@ impl Client {
             }
         }
     }
+}
+
+#[track_caller]
+fn stream_from(source: IpAddr, addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    socket.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
+    socket.connect_timeout(&addr.into(), READ_TIMEOUT).unwrap();
+    socket.into()
 }
 
 fn parse_head(head: &[u8]) -> Result<Response, Broken> {
