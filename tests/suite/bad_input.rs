@@ -309,25 +309,6 @@ fn fields_of_the_wrong_kind_are_refused_or_ignored_but_end_nothing() {
 }
 
 #[test]
-fn duplicate_keys_are_refused_or_one_of_them_is_taken() {
-    let shared = shared();
-    let mut client = shared.client();
-    let q = Queue::fresh();
-    let body = format!(
-        r#"{{"payload":"a","payload":"b","priority":"L","priority":"H","queue":[{{"id":"{0}","id":"{0}"}}],"queue":[{{"id":"{0}"}}]}}"#,
-        q.id
-    );
-    let response = client.call(&trans_with(body));
-    if response.status == 200 {
-        let popped = client.pop(&q, &json!({"timeout": 1}));
-        assert!(popped.data == ["a"] || popped.data == ["b"], "{popped:?}");
-    } else {
-        response.assert_some_error(400);
-    }
-    client.assert_alive();
-}
-
-#[test]
 fn any_text_is_a_good_queue_id() {
     let shared = shared();
     let mut client = shared.client();

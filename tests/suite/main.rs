@@ -26,6 +26,7 @@ mod idempotency;
 mod killed_under_load;
 mod lifecycle;
 mod limits;
+mod odd_json;
 mod open_files;
 mod pages;
 mod peek;
