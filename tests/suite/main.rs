@@ -44,6 +44,7 @@ mod restart;
 mod roles;
 mod secured_queues;
 mod slow_clients;
+mod smuggling;
 mod subscribe;
 mod tenants;
 mod transaction_states;
