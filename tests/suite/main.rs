@@ -21,6 +21,7 @@ mod epoll;
 mod expiry;
 mod full_disk;
 mod groups;
+mod hostile_names;
 mod http_rules;
 mod idempotency;
 mod killed_under_load;
