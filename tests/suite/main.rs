@@ -14,6 +14,7 @@ mod answer_memory;
 mod bad_input;
 mod command_line;
 mod concurrency;
+mod cross_site;
 mod dead_letters;
 mod delays;
 mod drain;
