@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Broken, Client, Layout, Popped, Queue, Response, Server, Settings, delete, eventually, get,
-    post, unique,
+    Broken, Client, Layout, Popped, Queue, READ_TIMEOUT, Request, Response, Server, Settings,
+    delete, eventually, get, post, unique,
 };
 
 /// An address that keeps within its limits, where another does not.
@@ -46,7 +46,7 @@ fn answer_by_now(client: &mut Client) -> Option<Response> {
     }
 }
 
-fn push(queue: &Queue) -> crate::support::Request {
+fn push(queue: &Queue) -> Request {
     let body = json!({"payload": "p", "priority": "H", "queue": [{"id": queue.id}]});
     post(queue.push_path(), &body)
 }
@@ -105,7 +105,8 @@ fn connections_of_one_address_have_a_limit_and_others_do_not_feel_it() {
     eventually("the place is free", || {
         let mut client = greedy(server.addr);
         let _ = client.try_send_raw(&get("/").bytes("h"));
-        client.receive().status == 200
+        let response = client.try_receive(READ_TIMEOUT);
+        response.is_ok_and(|response| response.status == 200)
     });
     staying.assert_alive();
 }
@@ -481,20 +482,18 @@ fn names_that_are_made_up_have_a_limit_and_known_ones_go_on() {
 
 /// What is answered to each, `slow_clients` says.
 #[test]
-fn clients_that_are_too_slow_or_send_too_much_are_counted_and_idle_ones_are_not() {
+fn clients_that_are_too_slow_or_send_too_much_are_counted() {
     let server = Settings::new()
-        .set("limits.head_timeout", "300ms")
-        .set("limits.body_timeout", "300ms")
-        .set("limits.write_timeout", "300ms")
-        .set("limits.keep_alive", "300ms")
+        .set("limits.head_timeout", "500ms")
+        // Long enough for the large ones below.
+        .set("limits.body_timeout", "2s")
+        .set("limits.write_timeout", "500ms")
         .start();
     let q = Queue::fresh();
     let payload = "x".repeat(1_000_000);
     for _ in 0..15 {
         server.client().push(&q, &payload);
     }
-    let mut idle = Client::connect(server.addr);
-    idle.assert_alive();
     let mut deaf = Client::connect_narrow(server.addr);
     deaf.send(&get(q.route("peek")));
     let head = "POST /trans HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n";
@@ -511,7 +510,6 @@ fn clients_that_are_too_slow_or_send_too_much_are_counted_and_idle_ones_are_not(
         client.send_raw(bytes.as_bytes());
         assert_eq!(client.receive().status, status);
     }
-    idle.assert_closed();
     let expected = json!({
         "limits.body_timeout": 2, "limits.head_timeout": 1, "limits.max_body": 1, "limits.max_head": 1,
         "limits.write_timeout": 1,
@@ -520,4 +518,11 @@ fn clients_that_are_too_slow_or_send_too_much_are_counted_and_idle_ones_are_not(
         Client::connect(server.addr).refused() == expected
     });
     drop(deaf);
+}
+
+#[test]
+fn a_connection_that_was_idle_too_long_is_no_refusal() {
+    let server = Settings::new().set("limits.keep_alive", "2s").start();
+    Client::connect(server.addr).assert_closed();
+    assert_eq!(Client::connect(server.addr).refused(), Value::Null);
 }
