@@ -6,10 +6,10 @@ use std::{
 };
 
 use rustls::{
-    ServerConfig,
+    CertificateError as Reason, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
-    server::ProducesTickets,
+    server::{ParsedCertificate, ProducesTickets},
 };
 
 use crate::config;
@@ -31,14 +31,22 @@ pub(super) enum CertificateError {
     Chain(PathBuf, pem::Error),
     #[error("tls.cert = {0:?}: expected a PEM certificate chain, found no certificate")]
     NoCertificate(PathBuf),
+    #[error(
+        "tls.cert = {path:?}: expected a chain of certificates, number {number} cannot be used: {reason}"
+    )]
+    Faulty {
+        path: PathBuf,
+        number: usize,
+        reason: Reason,
+    },
     #[error("tls.key = {0:?}: expected a readable file with a PEM private key: {1}")]
     Key(PathBuf, pem::Error),
-    #[error("tls.key = {key:?}: expected the private key of the certificate in {cert:?}: {error}")]
-    Mismatch {
-        cert: PathBuf,
-        key: PathBuf,
-        error: rustls::Error,
-    },
+    #[error("tls.key = {0:?}: expected a private key of RSA, ECDSA or Ed25519: {1}")]
+    UnknownKey(PathBuf, rustls::Error),
+    #[error(
+        "tls.key = {key:?}: expected the private key of the first certificate in tls.cert = {cert:?}"
+    )]
+    Mismatch { cert: PathBuf, key: PathBuf },
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
 }
@@ -80,6 +88,19 @@ fn read(
     if chain.is_empty() {
         return Err(CertificateError::NoCertificate(cert.into()));
     }
+    let faulty = |number, reason| CertificateError::Faulty {
+        path: cert.into(),
+        number,
+        reason,
+    };
+    for (number, certificate) in (1..).zip(&chain) {
+        // Of the rest of the chain it is the clients who say whether they like it.
+        if let Err(rustls::Error::InvalidCertificate(reason @ Reason::BadEncoding)) =
+            ParsedCertificate::try_from(certificate)
+        {
+            return Err(faulty(number, reason));
+        }
+    }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| CertificateError::Key(key.into(), error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -87,10 +108,13 @@ fn read(
         .map_err(CertificateError::Setup)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| CertificateError::Mismatch {
-            cert: cert.into(),
-            key: key.into(),
-            error,
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => CertificateError::Mismatch {
+                cert: cert.into(),
+                key: key.into(),
+            },
+            rustls::Error::InvalidCertificate(reason) => faulty(1, reason),
+            error => CertificateError::UnknownKey(key.into(), error),
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Tickets need no memory here, however many clients come and go.
