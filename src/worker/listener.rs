@@ -131,14 +131,17 @@ enum Backlog {
 /// Takes in what is there, up to a number.
 fn accept(listener: &StdTcpListener, door: &Rc<Door>, worker: &Rc<Worker>) -> Backlog {
     for _ in 0..ACCEPTED_AT_ONCE {
-        if door.certificate.is_some()
-            && worker.shared.handshakes.load(Ordering::Relaxed) >= worker.shared.handshakes_max
-        {
-            return Backlog::Busy;
-        }
+        // Before the connection is taken in, since no task of it runs before all of these are.
+        let handshake = match door.certificate {
+            None => None,
+            Some(_) => match Handshake::begin(worker) {
+                None => return Backlog::Busy,
+                begun => begun,
+            },
+        };
         match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok(accepted) => match Socket::new(accepted) {
-                Ok(socket) => take_in(socket, door, worker),
+                Ok(socket) => take_in(socket, handshake, door, worker),
                 Err(error) => debug!(%error, "a connection is gone before it began"),
             },
             Err(rustix::io::Errno::AGAIN) => return Backlog::Empty,
@@ -158,17 +161,19 @@ fn accept(listener: &StdTcpListener, door: &Rc<Door>, worker: &Rc<Worker>) -> Ba
     Backlog::More
 }
 
-fn take_in(socket: Socket, door: &Rc<Door>, worker: &Rc<Worker>) {
+fn take_in(socket: Socket, handshake: Option<Handshake>, door: &Rc<Door>, worker: &Rc<Worker>) {
     let (place, visit) = match find_room(&socket, worker) {
         Ok(room) => room,
         Err(response) => return turn_away(&socket, &response, door, worker),
     };
     let (door, worker) = (Rc::clone(door), Rc::clone(worker));
     monoio::spawn(async move {
-        let transport = match &door.certificate {
+        let transport = match door.certificate.as_ref().zip(handshake) {
             None => Some(Transport::Plain(socket)),
             // Apart, since it needs more room than what most connections do for most of their lives.
-            Some(certificate) => Box::pin(shake_hands(socket, certificate, &worker)).await,
+            Some((certificate, handshake)) => {
+                Box::pin(shake_hands(socket, handshake, certificate, &worker)).await
+            }
         };
         if let Some(transport) = transport {
             connection::serve(transport, visit, door, worker).await;
@@ -201,11 +206,12 @@ fn turn_away(socket: &Socket, response: &Response, door: &Door, worker: &Worker)
 /// Makes a connection of a client that speaks TLS.
 async fn shake_hands(
     socket: Socket,
+    handshake: Handshake,
     certificate: &Certificate,
-    worker: &Rc<Worker>,
+    worker: &Worker,
 ) -> Option<Transport> {
-    let _handshake = Handshake::begin(worker);
     let encrypted = Encrypted::accept(socket, certificate.current(), worker).await?;
+    drop(handshake);
     Some(Transport::Encrypted(Box::new(encrypted)))
 }
 
@@ -213,9 +219,12 @@ async fn shake_hands(
 struct Handshake(Rc<Worker>);
 
 impl Handshake {
-    fn begin(worker: &Rc<Worker>) -> Self {
-        worker.shared.handshakes.fetch_add(1, Ordering::Relaxed);
-        Self(Rc::clone(worker))
+    /// None if there are as many as there may be.
+    fn begin(worker: &Rc<Worker>) -> Option<Self> {
+        let before = worker.shared.handshakes.fetch_add(1, Ordering::Relaxed);
+        // It counts from now on, and no longer if there are too many.
+        let begun = Self(Rc::clone(worker));
+        (before < worker.shared.handshakes_max).then_some(begun)
     }
 }
 
