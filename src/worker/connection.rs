@@ -234,8 +234,7 @@ impl Connection {
     fn note_peer_done(&mut self) {
         self.is_peer_done = true;
         self.is_last = true;
-        let first = self.exchanges.iter().position(Exchange::takes_messages);
-        if let Some(first) = first {
+        if let Some(first) = self.exchanges.iter().position(Exchange::takes_messages) {
             self.exchanges.truncate(first);
         }
     }
@@ -332,12 +331,18 @@ impl Connection {
             out.clear();
             self.encode_answers(&mut out);
             if out.is_empty() {
-                let is_over = self.is_last && self.exchanges.is_empty();
-                return if is_over { Flow::Over } else { Flow::Waiting };
+                if !self.is_last || !self.exchanges.is_empty() {
+                    return Flow::Waiting;
+                }
+                let is_told = transport.announce_end();
+                return if is_told { Flow::Over } else { Flow::Blocked };
             }
             if !self.load.cargo.is_empty() && transport.is_closed() {
                 // Dropping the cargo sends it back.
-                return Flow::Over;
+                self.load = Load::default();
+                self.exchanges.clear();
+                self.is_last = true;
+                continue;
             }
             let length = out.len();
             match transport.send_from(&mut out) {

@@ -25,6 +25,9 @@ pub(super) async fn linger(
             if bell.poll_rung(context).is_ready() {
                 return Poll::Ready(false);
             }
+            if transport.has_unread() {
+                return Poll::Ready(true);
+            }
             readable.as_mut().poll(context).map(|_| true)
         })
         .await;

@@ -95,13 +95,18 @@ impl Transport {
         }
     }
 
+    /// Says over TLS that nothing more will be written, so that the client can tell the end from a cut. Whether the
+    /// kernel has that; a client that is gone already does not mind.
+    pub(super) fn announce_end(&self) -> bool {
+        if let Self::Encrypted(encrypted) = self {
+            encrypted.session.borrow_mut().send_close_notify();
+        }
+        self.flush().unwrap_or(true)
+    }
+
     /// Says that nothing more will be written. A client that is gone already does not mind.
     pub(super) fn finish_writing(&self) {
-        if let Self::Encrypted(encrypted) = self {
-            let mut session = encrypted.session.borrow_mut();
-            session.send_close_notify();
-            let _ = flush(&mut session, &encrypted.socket);
-        }
+        self.announce_end();
         self.socket().finish_writing();
     }
 
