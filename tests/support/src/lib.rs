@@ -12,6 +12,7 @@ mod calls;
 mod certificate;
 mod client;
 mod disk;
+pub mod foreign;
 mod layout;
 mod names;
 mod place;
