@@ -8,6 +8,7 @@
 //! - [`api`]: a file per resource: requests become operations, replies become responses.
 //! - [`web`]: the pages a person looks at.
 //! - [`auth`]: who somebody is: logins, and the checking of them.
+//! - [`offload`]: a pool of its own for what may take long: history and callbacks.
 //! - [`store`]: takes operations, gives replies; one keeps everything in files, the other in Redis servers.
 //! - [`mailbox`]: the domain, pure: queues, leases, waiters, expiry.
 //! - [`http`]: bytes to requests and responses to bytes; knows none of the others.
@@ -24,6 +25,7 @@ pub mod http;
 pub mod mailbox;
 pub mod memory;
 pub mod migrate;
+pub mod offload;
 pub mod runtime;
 pub mod store;
 pub mod vital;

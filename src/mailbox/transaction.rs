@@ -66,7 +66,7 @@ impl Priority {
 }
 
 /// What clients see of a message, that is of a transaction in one queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum State {
     /// Waits in its queue, or is being written to a plain pop.
     Pending,
