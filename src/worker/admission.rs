@@ -5,10 +5,10 @@
 
 use std::{mem, net::IpAddr, rc::Rc, sync::Arc};
 
-use super::{Worker, checks::Check, desk::Errand};
+use super::{Worker, desk::Errand, questions::Question};
 use crate::{
     api::{self, Action, Gate, Guarded, Need, NewQueue},
-    auth::{self, Grant, Login, Outcome, Subject},
+    auth::{self, Asker, Grant, Login, Outcome, Subject},
     config::User,
     http::Response,
     mailbox::{Op, QueueName, Refusal, Reply, State},
@@ -38,14 +38,14 @@ enum Step {
     },
     /// A login is being checked for a queue, whose credentials are these.
     CheckingForQueue {
-        check: Check,
+        check: Question<Outcome>,
         queue: QueueName,
         record: Box<str>,
         action: Action,
     },
     /// A login is being checked for what a user of the configuration may do.
     CheckingForRole {
-        check: Check,
+        check: Question<Outcome>,
         need: Need,
         action: Action,
     },
@@ -60,7 +60,7 @@ enum Step {
     /// A queue is to be made.
     ToMake(Box<NewQueue>),
     /// Its password is being hashed.
-    Hashing(Check, Box<NewQueue>),
+    Hashing(Question<Outcome>, Box<NewQueue>),
     /// It is known.
     Over,
 }
@@ -172,7 +172,7 @@ impl Admission {
                 queue,
                 record,
                 action,
-            } => match check.take_outcome() {
+            } => match check.take_answer() {
                 None => Ok(Turn::Wait(Step::CheckingForQueue {
                     check,
                     queue,
@@ -197,7 +197,7 @@ impl Admission {
                 mut check,
                 need,
                 action,
-            } => match check.take_outcome() {
+            } => match check.take_answer() {
                 None => Ok(Turn::Wait(Step::CheckingForRole {
                     check,
                     need,
@@ -226,7 +226,7 @@ impl Admission {
                 Some(other) => Err(unexpected(other)),
             },
             Step::ToMake(queue) => self.hash(queue, worker, bell),
-            Step::Hashing(mut check, queue) => match check.take_outcome() {
+            Step::Hashing(mut check, queue) => match check.take_answer() {
                 None => Ok(Turn::Wait(Step::Hashing(check, queue))),
                 Some(Outcome::Hashed(credentials)) => {
                     let NewQueue { queue, answer, .. } = *queue;
@@ -236,6 +236,15 @@ impl Admission {
                 Some(outcome) => Err(failed(&outcome)),
             },
             Step::Over => Ok(Turn::Wait(Step::Over)),
+        }
+    }
+
+    /// By whom a verdict is asked for.
+    fn asker(&self, worker: &Worker, check: &Question<Outcome>) -> Asker {
+        Asker {
+            worker: worker.index,
+            number: check.number(),
+            address: self.address,
         }
     }
 
@@ -267,8 +276,8 @@ impl Admission {
             }
             Gate::Roles(need) => {
                 let login = login.ok_or_else(api::unauthorized)?;
-                let check = worker.checks.begin(bell);
-                let asker = check.asker(worker.index, self.address);
+                let check = worker.checks.open(bell);
+                let asker = self.asker(worker, &check);
                 match granted(worker.guard.check(asker, &Subject::User, &login))? {
                     Some(grant) => allow(&grant, &need, action, worker, bell),
                     None => Ok(Turn::Next(Step::CheckingForRole {
@@ -290,8 +299,8 @@ impl Admission {
         worker: &Rc<Worker>,
         bell: &Rc<Bell>,
     ) -> Result<Turn, Response> {
-        let check = worker.checks.begin(bell);
-        let asker = check.asker(worker.index, self.address);
+        let check = worker.checks.open(bell);
+        let asker = self.asker(worker, &check);
         let subject = Subject::Queue {
             queue: queue.clone(),
             record: record.clone(),
@@ -313,8 +322,8 @@ impl Admission {
         worker: &Rc<Worker>,
         bell: &Rc<Bell>,
     ) -> Result<Turn, Response> {
-        let check = worker.checks.begin(bell);
-        let asker = check.asker(worker.index, self.address);
+        let check = worker.checks.open(bell);
+        let asker = self.asker(worker, &check);
         // A grant is for logins, and this is none.
         granted(worker.guard.make(asker, &queue.user, &queue.password.0))?;
         Ok(Turn::Next(Step::Hashing(check, queue)))

@@ -11,7 +11,6 @@ mod addresses;
 mod admission;
 mod cargo;
 mod certificate;
-mod checks;
 mod connection;
 mod desk;
 mod entrances;
@@ -19,6 +18,7 @@ mod exchange;
 mod linger;
 mod listener;
 mod open_files;
+mod questions;
 mod server;
 mod subscription;
 mod thread;
@@ -36,15 +36,15 @@ use std::{
 
 use addresses::Addresses;
 use certificate::Certificate;
-use checks::Checks;
 use desk::Desk;
+use questions::Questions;
 pub use server::serve;
 use slab::Slab;
 use uuid::Uuid;
 
 use crate::{
     api::{self, Refusals},
-    auth::Guard,
+    auth::{Guard, Outcome},
     config, http,
     mailbox::TransactionId,
     memory::Account,
@@ -62,7 +62,8 @@ struct Worker {
     desk: Rc<Desk>,
     timers: Rc<Timers>,
     guard: Arc<Guard>,
-    checks: Rc<Checks>,
+    /// Logins that are being checked.
+    checks: Rc<Questions<Outcome>>,
     access_log: bool,
     /// Connections of this thread.
     connections: Cell<usize>,

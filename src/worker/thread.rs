@@ -16,11 +16,11 @@ use slab::Slab;
 use tracing::{error, warn};
 
 use super::{
-    Date, Door, Shared, Worker, checks::Checks, desk::Desk, entrances::Entrance, listener,
+    Date, Door, Shared, Worker, desk::Desk, entrances::Entrance, listener, questions::Questions,
 };
 use crate::{
     api,
-    auth::{Guard, Verdict},
+    auth::{Guard, Outcome, Verdict},
     config, http,
     runtime::{self, Bell, Inbox, Timers, Watch},
     store::{self, Deaths, Gate, Health},
@@ -253,7 +253,7 @@ async fn receive(worker: &Worker, inbox: &store::Inbox) -> io::Result<()> {
 }
 
 /// Brings verdicts on logins to those who wait for them.
-async fn receive_verdicts(checks: &Checks, inbox: &Inbox<Verdict>) -> io::Result<()> {
+async fn receive_verdicts(checks: &Questions<Outcome>, inbox: &Inbox<Verdict>) -> io::Result<()> {
     let watch = Watch::new(inbox.as_fd().try_clone_to_owned()?)?;
     let mut verdicts = Vec::new();
     loop {
@@ -261,7 +261,7 @@ async fn receive_verdicts(checks: &Checks, inbox: &Inbox<Verdict>) -> io::Result
         inbox.arm();
         inbox.take(&mut verdicts);
         for verdict in verdicts.drain(..) {
-            checks.receive(verdict);
+            checks.receive(verdict.number, verdict.outcome);
         }
     }
 }
