@@ -1,0 +1,231 @@
+//! Reading the log, at the speed of one who is slow.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tracing::error;
+
+use super::cursor::Cursor;
+use super::entry::{self, Flaw, HEADER_BYTES, Taken};
+use super::error::ReadError;
+use super::log::Log;
+use super::segment::{self, Segment};
+use super::{Entry, Position};
+
+/// Reads the log from a cursor of its own on. All futures may be dropped before they are ready: nothing is lost.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    log: Arc<Log>,
+    cursor: Arc<Cursor>,
+    tail: watch::Receiver<u64>,
+    /// Where what was not yet given begins.
+    next: u64,
+    /// Where the last entry given ends.
+    given: u64,
+    /// The segment read last.
+    open: Option<OpenSegment>,
+}
+
+#[derive(Debug)]
+struct OpenSegment {
+    start: u64,
+    file: File,
+}
+
+impl Reader {
+    /// A reader that begins at its cursor.
+    pub(super) fn new(log: Arc<Log>, cursor: Arc<Cursor>) -> Self {
+        let next = ahead(&log, cursor.position());
+        Self {
+            tail: log.tail(),
+            log,
+            cursor,
+            next,
+            given: next,
+            open: None,
+        }
+    }
+
+    /// Random at the making of the folder; with a position it names an entry for ever.
+    pub(crate) fn log_id(&self) -> u64 {
+        self.log.id
+    }
+
+    /// Whether all that is flushed was given.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.next >= *self.tail.borrow()
+    }
+
+    /// Waits until there is something to read: for ever, if the writer is gone and there is not.
+    pub(crate) async fn wait(&mut self) {
+        let next = self.next;
+        // There is a sender as long as there is the log.
+        let _ = self.tail.wait_for(|tail| *tail > next).await;
+    }
+
+    /// What comes next: entries that take up to `bytes_max` in the log, or one that takes more. None if there is
+    /// nothing, or nothing but damage, which is logged and left behind.
+    pub(crate) async fn read(&mut self, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        if self.is_at_end() {
+            return Ok(Vec::new());
+        }
+        let mut pass = Pass {
+            log: Arc::clone(&self.log),
+            open: self.open.take(),
+            next: self.next,
+            room: bytes_max,
+            entries: Vec::new(),
+        };
+        let (pass, result) = spawn_blocking(move || {
+            let result = pass.run();
+            (pass, result)
+        })
+        .await?;
+        self.open = pass.open;
+        self.next = pass.next;
+        if let Some(last) = pass.entries.last() {
+            self.given = last.end.0;
+        }
+        result.map(|()| pass.entries)
+    }
+
+    /// Everything before it is dealt with.
+    pub(crate) fn cursor(&self) -> Position {
+        Position(self.cursor.position())
+    }
+
+    /// Everything before `until` is dealt with: it is not given again, and deleted when all readers are past it.
+    pub(crate) async fn done(&mut self, until: Position) -> io::Result<()> {
+        // After the last one given there may be a gap, or damage that was left behind.
+        let until = if until.0 >= self.given {
+            self.next
+        } else {
+            until.0
+        };
+        if until <= self.cursor.position() {
+            return Ok(());
+        }
+        let (log, cursor) = (Arc::clone(&self.log), Arc::clone(&self.cursor));
+        spawn_blocking(move || {
+            cursor.advance(until)?;
+            log.free();
+            Ok(())
+        })
+        .await
+        .map_err(io::Error::other)?
+    }
+}
+
+/// Where the first entry is that is not before `position`.
+fn ahead(log: &Log, position: u64) -> u64 {
+    let segment = log.segment_at(position);
+    segment.map_or(position, |segment| position.max(segment.start))
+}
+
+/// One read, on a thread that may be blocked.
+struct Pass {
+    log: Arc<Log>,
+    open: Option<OpenSegment>,
+    next: u64,
+    /// How many bytes more are wanted.
+    room: usize,
+    entries: Vec<Entry>,
+}
+
+/// Why a segment cannot be read on.
+enum Obstacle {
+    Damage(Flaw),
+    Io(io::Error),
+}
+
+impl Pass {
+    fn run(&mut self) -> Result<(), ReadError> {
+        let mut wants_more = true;
+        while let Some(segment) = self.log.segment_at(self.next) {
+            self.next = self.next.max(segment.start);
+            if !wants_more || self.next >= segment.end {
+                break;
+            }
+            match self.read_segment(segment) {
+                Ok(more) => wants_more = more,
+                Err(Obstacle::Damage(reason)) => {
+                    let path = self.log.folder.segment(segment.start);
+                    let lost = segment.end - self.next;
+                    error!(path = %path.display(), position = self.next, lost_bytes = lost, reason, "the spool is damaged");
+                    self.open = None;
+                    self.next = segment.end;
+                }
+                // The entries first; who comes again meets the same.
+                Err(Obstacle::Io(_)) if !self.entries.is_empty() => break,
+                Err(Obstacle::Io(source)) => {
+                    self.open = None;
+                    return Err(ReadError::Io {
+                        path: self.log.folder.segment(segment.start),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads at least an entry, if that is wanted; tells whether more is.
+    fn read_segment(&mut self, segment: Segment) -> Result<bool, Obstacle> {
+        let mut wanted = self.room.max(HEADER_BYTES);
+        let pass_start = self.next;
+        loop {
+            let mut chunk = self.chunk(segment, wanted)?;
+            while self.next < segment.end {
+                let position = self.next;
+                match entry::take(&mut chunk, segment.end - position) {
+                    Ok(Taken::Entry(bytes)) => {
+                        let size = entry::size(&bytes);
+                        if size > self.room && !self.entries.is_empty() {
+                            return Ok(false);
+                        }
+                        self.next += size as u64;
+                        self.room = self.room.saturating_sub(size);
+                        self.entries.push(Entry {
+                            position: Position(position),
+                            end: Position(self.next),
+                            bytes,
+                        });
+                    }
+                    Ok(Taken::Short(size)) if size > self.room && !self.entries.is_empty() => {
+                        return Ok(false);
+                    }
+                    Ok(Taken::Short(size)) => {
+                        wanted = size;
+                        break;
+                    }
+                    Err(flaw) => return Err(Obstacle::Damage(flaw)),
+                }
+            }
+            if self.next > pass_start {
+                return Ok(self.room > 0);
+            }
+        }
+    }
+
+    fn chunk(&mut self, segment: Segment, wanted: usize) -> Result<bytes::Bytes, Obstacle> {
+        let obstacle = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Obstacle::Damage("the file is gone"),
+            io::ErrorKind::UnexpectedEof => Obstacle::Damage("the file is shorter than it was"),
+            _ => Obstacle::Io(error),
+        };
+        let open = match self.open.take() {
+            Some(open) if open.start == segment.start => open,
+            _ => OpenSegment {
+                start: segment.start,
+                file: File::open(self.log.folder.segment(segment.start)).map_err(obstacle)?,
+            },
+        };
+        let count = segment::clamp(segment.end - self.next, wanted);
+        let chunk = segment::read(&open.file, self.next - segment.start, count);
+        self.open = Some(open);
+        chunk.map_err(obstacle)
+    }
+}

@@ -1,0 +1,1 @@
+//! What a log is to hold, whatever happens to it.
