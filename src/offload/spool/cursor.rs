@@ -45,15 +45,20 @@ impl Kept {
 }
 
 impl Cursor {
-    /// A cursor that is brought to the disk here: a reader without one would be taken for a new one.
-    pub(super) fn begin(path: PathBuf, log_id: u64, position: u64) -> io::Result<Self> {
-        replace(&path, &contents(log_id, position), Durable::Yes)?;
-        Ok(Self {
+    /// The cursor that is in the file.
+    pub(super) fn kept(path: PathBuf, log_id: u64, position: u64) -> Self {
+        Self {
             path,
             log_id,
             position: AtomicU64::new(position),
             writing: Mutex::new(()),
-        })
+        }
+    }
+
+    /// A cursor that is brought to the disk here: a reader without one would be taken for a new one.
+    pub(super) fn begin(path: PathBuf, log_id: u64, position: u64) -> io::Result<Self> {
+        replace(&path, &contents(log_id, position), Durable::Yes)?;
+        Ok(Self::kept(path, log_id, position))
     }
 
     /// Where it is.

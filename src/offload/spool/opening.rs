@@ -70,16 +70,18 @@ pub(crate) fn open(
 
     let mut cursors = Vec::new();
     for (reader, path, cursor) in kept {
-        let position = match cursor {
-            Kept::At(position) => position.max(oldest),
-            Kept::Missing => start,
+        let begin = |position| {
+            Cursor::begin(path.clone(), identity.id, position).map_err(OpenError::unusable(&path))
+        };
+        let cursor = match cursor {
+            Kept::At(position) => Cursor::kept(path, identity.id, position),
+            Kept::Missing => begin(start)?,
             Kept::Damaged => {
                 warn!(path = %path.display(), "the cursor is damaged: {reader} begins anew with what is in the spool");
-                oldest
+                begin(oldest)?
             }
         };
-        let cursor = Cursor::begin(path.clone(), identity.id, position);
-        cursors.push(Arc::new(cursor.map_err(OpenError::unusable(path))?));
+        cursors.push(Arc::new(cursor));
     }
     folder.sync().map_err(OpenError::unusable(&path))?;
     let log = Arc::new(Log::new(folder, identity.id, segments, cursors.clone()));

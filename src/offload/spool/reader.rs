@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::cursor::Cursor;
 use super::entry::{self, Flaw, HEADER_BYTES, Taken};
@@ -38,13 +38,14 @@ struct OpenSegment {
 impl Reader {
     /// A reader that begins at its cursor.
     pub(super) fn new(log: Arc<Log>, cursor: Arc<Cursor>) -> Self {
-        let next = ahead(&log, cursor.position());
+        let position = cursor.position();
+        let first = log.segment_at(position);
         Self {
             tail: log.tail(),
+            next: first.map_or(position, |first| position.max(first.start)),
+            given: position,
             log,
             cursor,
-            next,
-            given: next,
             open: None,
         }
     }
@@ -88,6 +89,11 @@ impl Reader {
         self.next = pass.next;
         if let Some(last) = pass.entries.last() {
             self.given = last.end.0;
+        } else if self.next > self.given && self.cursor.position() >= self.given {
+            // Nobody would be done with what is lost, and it would be kept for ever.
+            if let Err(error) = self.done(Position(self.next)).await {
+                warn!(%error, "cannot move a cursor past damage of the spool");
+            }
         }
         result.map(|()| pass.entries)
     }
@@ -117,12 +123,6 @@ impl Reader {
         .await
         .map_err(io::Error::other)?
     }
-}
-
-/// Where the first entry is that is not before `position`.
-fn ahead(log: &Log, position: u64) -> u64 {
-    let segment = log.segment_at(position);
-    segment.map_or(position, |segment| position.max(segment.start))
 }
 
 /// One read, on a thread that may be blocked.

@@ -51,7 +51,8 @@ impl Writer {
         }
     }
 
-    /// Takes an entry, to be told to the readers with the next flush at the latest.
+    /// Takes an entry, to be told to the readers with the next flush at the latest. When this says that the log is
+    /// full, a flush lets readers get on with what was taken.
     pub(crate) fn append(&mut self, entry: &[u8]) -> Result<(), AppendError> {
         let size = entry::size(entry) as u64;
         if entry.len() > ENTRY_BYTES_MAX || size > self.limits.bytes_max {
