@@ -2,7 +2,7 @@
 
 mod event;
 // Until the intake is here.
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+#[allow(dead_code, unused_imports)]
 mod spool;
 
 pub use event::{Action, Event, Messages, NewStates};

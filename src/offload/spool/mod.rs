@@ -6,21 +6,21 @@
 //!
 //! It is a folder of its own:
 //!
-//! | file               | what                                                                             |
-//! |--------------------|----------------------------------------------------------------------------------|
-//! | `LOCK`             | locked by the process that uses the folder                                       |
-//! | `FORMAT`           | the version of all this, and the random id of the log; a line of text            |
-//! | `<position>.log`   | a segment: the entries from that position (20 digits) on                         |
-//! | `<reader>.cursor`  | how far a reader is done: id of the log (8), position (8), CRC-32 of both (4)    |
-//! | `*.new`            | a file that is being written, to be renamed when it is whole                     |
+//! | file              | what                                                                          |
+//! |-------------------|-------------------------------------------------------------------------------|
+//! | `LOCK`            | locked by the process that uses the folder                                    |
+//! | `FORMAT`          | the version of all this, and the random id of the log; a line of text         |
+//! | `<position>.log`  | a segment: the entries from that position (20 digits) on                      |
+//! | `<reader>.cursor` | how far a reader is done: id of the log (8), position (8), CRC-32 of both (4) |
+//! | `*.new`           | a file that is being written, to be renamed when it is whole                  |
 //!
 //! An entry is:
 //!
-//! | bytes | what                             |
-//! |-------|----------------------------------|
-//! | 4     | length of the bytes              |
+//! | bytes | what                               |
+//! |-------|------------------------------------|
+//! | 4     | length of the bytes                |
 //! | 4     | CRC-32 of the length and the bytes |
-//! | …     | the bytes                        |
+//! | …     | the bytes                          |
 //!
 //! Numbers are little-endian. A [`Position`] within a segment is that of the segment and the bytes since its
 //! beginning. Zeros are no entry: their CRC would be another.

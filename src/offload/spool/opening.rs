@@ -16,7 +16,8 @@ use super::reader::Reader;
 use super::writer::Writer;
 use super::{Limits, REOPENING_GAP, segment};
 
-/// Opens (creates) the folder, locks it, cuts a torn tail, and gives the writer with a reader for each name in `readers`.
+/// Opens (creates) the folder, locks it, cuts a torn tail, and gives the writer with a reader for each name in
+/// `readers`.
 ///
 /// Cursors of readers not named are forgotten: they would hold the log for ever. A new reader begins at the oldest
 /// entry if the log is new, else at its end. One whose cursor is damaged begins at the oldest entry.

@@ -194,9 +194,11 @@ impl Pass {
                             bytes,
                         });
                     }
-                    Ok(Taken::Short(size)) if size > self.room && !self.entries.is_empty() => {
-                        return Ok(false);
+                    Ok(Taken::Short(_)) if position > pass_start => return Ok(true),
+                    Ok(Taken::Short(size)) if size <= wanted => {
+                        return Err(Obstacle::Damage(segment::FILE_IS_SHORT));
                     }
+                    Ok(Taken::Short(_)) if !self.entries.is_empty() => return Ok(false),
                     Ok(Taken::Short(size)) => {
                         wanted = size;
                         break;
@@ -213,7 +215,6 @@ impl Pass {
     fn chunk(&mut self, segment: Segment, wanted: usize) -> Result<bytes::Bytes, Obstacle> {
         let obstacle = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Obstacle::Damage("the file is gone"),
-            io::ErrorKind::UnexpectedEof => Obstacle::Damage("the file is shorter than it was"),
             _ => Obstacle::Io(error),
         };
         let open = match self.open.take() {

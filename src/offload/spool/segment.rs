@@ -11,6 +11,9 @@ use super::entry::{self, Flaw, Taken};
 /// How much of a segment is looked at at once when the log is opened.
 const SCAN_BYTES: usize = 1 << 20;
 
+/// What is wrong with a file that lacks what is known to be in it.
+pub(super) const FILE_IS_SHORT: Flaw = "the file is shorter than it was";
+
 /// Where a segment begins, and where what is known to be in it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -18,10 +21,19 @@ pub(super) struct Segment {
     pub end: u64,
 }
 
-/// Reads a part of a file that is there.
+/// Reads a part of a file, as much of it as there is.
 pub(super) fn read(file: &File, offset: u64, count: usize) -> io::Result<Bytes> {
     let mut bytes = vec![0; count];
-    file.read_exact_at(&mut bytes, offset)?;
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
     Ok(bytes.into())
 }
 
@@ -37,12 +49,12 @@ pub(super) fn scan(file: &File, length: u64) -> io::Result<(u64, Option<Flaw>)> 
         while sound < length {
             match entry::take(&mut chunk, length - sound) {
                 Ok(Taken::Entry(bytes)) => sound += entry::size(&bytes) as u64,
-                Ok(Taken::Short(needed)) => {
-                    if sound == chunk_start {
-                        wanted = needed;
-                    }
+                Ok(Taken::Short(_)) if sound > chunk_start => break,
+                Ok(Taken::Short(needed)) if needed > count => {
+                    wanted = needed;
                     break;
                 }
+                Ok(Taken::Short(_)) => return Ok((sound, Some(FILE_IS_SHORT))),
                 Err(flaw) => return Ok((sound, Some(flaw))),
             }
         }

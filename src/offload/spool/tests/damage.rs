@@ -9,7 +9,7 @@ const LIMITS: Limits = Limits {
 };
 
 fn entries() -> Vec<Vec<u8>> {
-    (0..9).map(|number| vec![number; 12]).collect()
+    (1..=9).map(|number| vec![number; 12]).collect()
 }
 
 /// What can be read if the entry is damaged that this byte of a segment belongs to.
