@@ -85,6 +85,15 @@ impl Log {
         after.map(|(&start, _)| start).collect()
     }
 
+    /// How much there is after a position.
+    pub(super) fn bytes_after(&self, position: u64) -> u64 {
+        let state = self.state();
+        let after = state.segments.iter();
+        after
+            .map(|(&start, &end)| end.saturating_sub(start.max(position)))
+            .sum()
+    }
+
     /// A segment has begun.
     pub(super) fn begin(&self, start: u64) {
         self.state().segments.insert(start, start);

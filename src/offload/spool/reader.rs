@@ -103,6 +103,11 @@ impl Reader {
         Position(self.cursor.position())
     }
 
+    /// How many bytes are flushed and not dealt with.
+    pub(crate) fn behind(&self) -> u64 {
+        self.log.bytes_after(self.cursor.position())
+    }
+
     /// Everything before `until` is dealt with: it is not given again, and deleted when all readers are past it.
     pub(crate) async fn done(&mut self, until: Position) -> io::Result<()> {
         // After the last one given there may be a gap, or damage that was left behind.
