@@ -156,7 +156,7 @@ mod tests {
             realm,
             access,
             health: Health::new(0),
-            deaths: Arc::default(),
+            transitions: Arc::default(),
             refusals: Arc::default(),
         }
     }

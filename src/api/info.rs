@@ -33,7 +33,7 @@ pub(super) fn home(asked: &Asked<'_>) -> Action {
         object
             .string("name", env!("CARGO_PKG_NAME"))
             .string("version", env!("CARGO_PKG_VERSION"))
-            .number("deadLetters", asked.settings.deaths.count());
+            .number("deadLetters", asked.settings.transitions.deaths());
         let refused = asked.settings.refusals.counts();
         if !refused.is_empty() {
             let mut counts = Object::begin(object.field("refused"));

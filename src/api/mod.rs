@@ -49,7 +49,7 @@ use crate::{
     config::{CreateQueues, Limits},
     http::{Method, Request, Response, Status},
     mailbox::{Op, Pop, Realm, TransactionId},
-    store::{Deaths, Health},
+    store::{Health, Transitions},
 };
 use parameters::Parameters;
 use route::{QueueDeed, Resource, Route};
@@ -66,7 +66,7 @@ pub struct Settings {
     /// How the store is.
     pub health: Arc<Health>,
     /// How many messages have become dead letters.
-    pub deaths: Arc<Deaths>,
+    pub transitions: Arc<Transitions>,
     /// What was refused.
     pub refusals: Arc<Refusals>,
 }

@@ -7,13 +7,13 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use popbox::mailbox::engine::{Engine, Output};
+//! use popbox::mailbox::engine::{Engine, Output, Told};
 //! use popbox::mailbox::{
 //!     Expiration, LeaseKind, Limits, Op, Pop, Priority, Push, QueueName, Realm, Record, Reply,
 //!     Tenant, Ticket, TransactionId, UnixMillis,
 //! };
 //!
-//! let mut engine = Engine::new(Limits {
+//! let limits = Limits {
 //!     queues_per_transaction_max: 10_000,
 //!     transactions_max: 1_000,
 //!     queues_max: 1_000,
@@ -25,7 +25,8 @@
 //!     listed_messages_max: 100,
 //!     deliveries_max: 0,
 //!     idempotency_keys_max: 100,
-//! });
+//! };
+//! let mut engine = Engine::new(limits, Told::Deaths);
 //! let mut output = Output::default();
 //! let now = UnixMillis(1_795_000_000_000);
 //! let queue = QueueName::new(Realm::Plain, Tenant::default(), "alice");

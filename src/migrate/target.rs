@@ -72,7 +72,7 @@ struct Entrance {
 impl Target {
     pub(super) fn open(config: &Config) -> Result<Self, OpenError> {
         let inbox = Arc::new(Inbox::new().map_err(OpenError::Wait)?);
-        let store = OpenStore::open(config, &[Arc::clone(&inbox)])?;
+        let store = OpenStore::open(config, &[Arc::clone(&inbox)], &Arc::default())?;
         let (gate, health) = (store.gate(), store.health());
         let mut runtime = Alone::new().map_err(OpenError::Wait)?;
         let entrance = runtime.block_on(async {

@@ -4,10 +4,10 @@
 //! it: into the worker's [`Inbox`] if it comes up on another thread, else straight away. What the operations mean is
 //! the [engine](crate::mailbox::engine)'s to say; there are two stores that do as it does, [`embedded`] and [`redis`].
 
-mod deaths;
 pub mod embedded;
 mod health;
 pub mod redis;
+mod transitions;
 
 use std::{rc::Rc, sync::Arc};
 
@@ -19,8 +19,8 @@ use crate::{
     runtime::{self, Timers},
 };
 
-pub use deaths::Deaths;
 pub use health::{Health, Light};
+pub use transitions::{Listener, Transitions};
 
 /// A worker's way to a store.
 pub trait Store {
@@ -83,15 +83,22 @@ pub enum Gate {
 }
 
 impl OpenStore {
-    /// Opens the store of the configuration; each worker has an inbox.
-    pub fn open(config: &Config, inboxes: &[Arc<Inbox>]) -> Result<Self, OpenError> {
+    /// Opens the store of the configuration; each worker has an inbox. What becomes of messages by itself is told to
+    /// `transitions`.
+    pub fn open(
+        config: &Config,
+        inboxes: &[Arc<Inbox>],
+        transitions: &Arc<Transitions>,
+    ) -> Result<Self, OpenError> {
+        let transitions = Arc::clone(transitions);
         Ok(match config.store.kind {
             StoreKind::Embedded => Self::Embedded(Embedded::open(
                 &config.store,
                 &config.limits,
                 inboxes.to_vec(),
+                transitions,
             )?),
-            StoreKind::Redis => Self::Redis(redis::Gate::open(config, inboxes.len())?),
+            StoreKind::Redis => Self::Redis(redis::Gate::open(config, inboxes.len(), transitions)?),
         })
     }
 
@@ -108,14 +115,6 @@ impl OpenStore {
         match self {
             Self::Embedded(_) => Health::new(0),
             Self::Redis(gate) => Arc::clone(gate.health()),
-        }
-    }
-
-    /// The dead letters that it has made since it was opened.
-    pub fn deaths(&self) -> Arc<Deaths> {
-        match self {
-            Self::Embedded(store) => Arc::clone(store.deaths()),
-            Self::Redis(gate) => Arc::clone(gate.deaths()),
         }
     }
 

@@ -34,7 +34,7 @@ use crate::{
     config::{Config, CreateQueues, StoreKind},
     memory::Account,
     runtime::Inbox,
-    store::{self, OpenStore},
+    store::{self, OpenStore, Transitions},
 };
 
 /// Why the server could not start or go on.
@@ -71,7 +71,8 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     let inboxes = inboxes_of(workers).map_err(Failure::Worker)?;
     let verdicts = inboxes_of(workers).map_err(Failure::Worker)?;
     let guard = Guard::new(&config.auth, &verdicts).map_err(Failure::Worker)?;
-    let store = OpenStore::open(config, &inboxes)?;
+    let transitions = Arc::<Transitions>::default();
+    let store = OpenStore::open(config, &inboxes, &transitions)?;
     let driver = Driver::available();
     if driver == Driver::Epoll {
         warn!(
@@ -99,7 +100,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             access,
             gate: store.gate(),
             health: store.health(),
-            deaths: store.deaths(),
+            transitions: Arc::clone(&transitions),
             shared: Arc::clone(&shared),
             limits: config.limits.clone(),
             handshake_timeout: config.tls.handshake_timeout,

@@ -23,7 +23,7 @@ use crate::{
     auth::{Guard, Outcome, Verdict},
     config, http,
     runtime::{self, Bell, Inbox, Timers, Watch},
-    store::{self, Deaths, Gate, Health},
+    store::{self, Gate, Health, Transitions},
     vital::{self, Vital},
 };
 
@@ -73,7 +73,7 @@ pub(super) struct Start {
     pub(super) access: api::Access,
     pub(super) gate: Gate,
     pub(super) health: Arc<Health>,
-    pub(super) deaths: Arc<Deaths>,
+    pub(super) transitions: Arc<Transitions>,
     pub(super) shared: Arc<Shared>,
     pub(super) limits: config::Limits,
     pub(super) handshake_timeout: Duration,
@@ -147,7 +147,7 @@ async fn work(start: Start) -> io::Result<()> {
         };
         Desk::new(start.index, gate.enter(&timers, Box::new(receive)))
     });
-    let (health, deaths) = (start.health, start.deaths);
+    let (health, transitions) = (start.health, start.transitions);
     let (doors, listeners): (Vec<_>, Vec<_>) = start
         .entrances
         .into_iter()
@@ -158,7 +158,7 @@ async fn work(start: Start) -> io::Result<()> {
                     realm: entrance.realm(),
                     access: start.access,
                     health: Arc::clone(&health),
-                    deaths: Arc::clone(&deaths),
+                    transitions: Arc::clone(&transitions),
                     refusals: Arc::clone(&start.shared.refusals),
                 },
                 certificate: entrance.certificate,

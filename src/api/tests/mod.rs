@@ -18,12 +18,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::{Access, Action, Settings, handle, messages};
-use crate::store::{Deaths, Health};
+use crate::store::{Health, Transitions};
 use crate::{
     config::{self, Size},
     http::{Decoded, Decoder, Limits, Request, Response},
     mailbox::{
         Handout, LeaseId, LeaseKind, Message, Op, QueueName, Realm, Reply, Tenant, TransactionId,
+        engine::Transition,
     },
 };
 
@@ -66,14 +67,15 @@ fn id(number: u8) -> TransactionId {
 }
 
 fn act_on(request: &Request) -> Action {
-    let deaths = Arc::new(Deaths::default());
-    deaths.note(&plain_queue("q"), id(1), 3);
+    let transitions = Arc::new(Transitions::default());
+    let died = Transition::Died { deliveries: 3 };
+    transitions.tell([(plain_queue("q"), id(1), died)]);
     let settings = Settings {
         limits: limits(),
         realm: Realm::Plain,
         access: open(),
         health: Health::new(0),
-        deaths,
+        transitions,
         refusals: Arc::default(),
     };
     handle(request, &settings, &mut || id(1))

@@ -1,7 +1,8 @@
 //! Changing and removing transactions.
 
 use super::{
-    Change, Delivery, Engine, Header, Output, Progress, TransactionId, UnixMillis, Update,
+    Change, Delivery, End, Engine, Header, Output, Progress, TransactionId, Transition, UnixMillis,
+    Update,
 };
 
 impl Engine {
@@ -41,12 +42,16 @@ impl Engine {
     }
 
     /// Takes a transaction and all its messages away: it was deleted or has expired. How many those were.
-    pub(super) fn remove(&mut self, id: TransactionId, output: &mut Output) -> usize {
+    pub(super) fn remove(&mut self, id: TransactionId, end: End, output: &mut Output) -> usize {
         let Some(transaction) = self.transactions.remove(id) else {
             return 0;
         };
         let mut marked = Vec::new();
         for delivery in &transaction.deliveries {
+            let is_open = !matches!(delivery.progress, Progress::Delivered | Progress::Purged);
+            if is_open && end == End::Life {
+                self.tell(delivery.queue, id, Transition::Expired, output);
+            }
             match delivery.progress {
                 Progress::InLine { deliveries } => {
                     let line = self.queues.line(delivery.queue, transaction.priority);

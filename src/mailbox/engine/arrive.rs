@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Change, Delivery, Engine, EngineReply, Header, KnownPush, Output, Progress, Push, QueueIndex,
+    Change, Delivery, End, Engine, EngineReply, Header, KnownPush, Output, Progress, Push, QueueIndex,
     QueueName, RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
 };
 
@@ -188,7 +188,7 @@ impl Engine {
         if self.alive(now, id).is_none() {
             // Its end has come, too. In a line, the first waiter served would find it over and remove it while it is
             // still joining the other lines.
-            return self.remove(id, output);
+            return self.remove(id, End::Life, output);
         }
         let position = self.take_key().0;
         let Some(transaction) = self.transactions.get_mut(id) else {

@@ -2,7 +2,7 @@
 
 use super::{
     Change, DeadLetter, DeadLetters, DeadSelection, Engine, EngineReply, Mark, Output, Progress,
-    QueueIndex, QueueName, Reply, TransactionId, UnixMillis,
+    QueueIndex, QueueName, Reply, TransactionId, Transition, UnixMillis,
 };
 
 impl Engine {
@@ -88,9 +88,14 @@ impl Engine {
         });
         output.promised = true;
         self.queues.dead_mut(queue).remove(priority, position);
-        if fate == Fate::Line {
-            self.queues.line(queue, priority).insert(position, id);
-        }
+        let transition = match fate {
+            Fate::Line => {
+                self.queues.line(queue, priority).insert(position, id);
+                Transition::Returned
+            }
+            Fate::Nothing => Transition::Expired,
+        };
+        self.tell(queue, id, transition, output);
         true
     }
 }

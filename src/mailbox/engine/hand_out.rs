@@ -1,7 +1,7 @@
 //! Handing messages out: to who asks, to who waits, or only to look at.
 
 use super::{
-    Change, DELIVERIES_COUNTED_MAX, Engine, EngineReply, Handout, LeaseId, LeaseKind, Mark,
+    Change, DELIVERIES_COUNTED_MAX, End, Engine, EngineReply, Handout, LeaseId, LeaseKind, Mark,
     Message, Output, Pop, Progress, QueueIndex, QueueName, RecordKey, Refusal, Reply, Terms,
     Ticket, UnixMillis, Waiter, is_over,
 };
@@ -84,7 +84,7 @@ impl Engine {
                 break;
             };
             if is_over(transaction.expires_at, now) {
-                self.remove(id, output);
+                self.remove(id, End::Life, output);
                 continue;
             }
             bytes = bytes.saturating_add(transaction.payload_bytes);

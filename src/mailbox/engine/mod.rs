@@ -26,6 +26,7 @@ mod secured;
 mod settle;
 mod tenants;
 mod transactions;
+mod transition;
 
 #[cfg(test)]
 pub(crate) mod model_test;
@@ -41,6 +42,8 @@ use keys::KeyTable;
 use queue::{QueueIndex, QueueTable, Waiter};
 use schedule::Schedule;
 use transactions::{Delivery, Progress, Transaction, TransactionTable};
+use transition::End;
+pub use transition::{Told, Transition};
 
 use super::{
     AckItem, DeadLetter, DeadLetters, DeadSelection, GroupChange, GroupName, Handout, LeaseId,
@@ -61,8 +64,8 @@ pub struct Output {
     /// Whether a reply promises one of the changes, so that they must be durable before the replies leave. What is
     /// not promised may be lost in a power cut: then a message is delivered once more, or an end of life comes again.
     pub promised: bool,
-    /// Messages that became dead letters, and how often each had been delivered.
-    pub deaths: Vec<(QueueName, TransactionId, u32)>,
+    /// What became of messages that no request names, as far as it is told.
+    pub transitions: Vec<(QueueName, TransactionId, Transition)>,
 }
 
 /// Messages whose time has come (leases, delays, ends of life) handled in one go; the rest follow in the next, so that
@@ -79,6 +82,7 @@ const LEASE_MIN: std::time::Duration = std::time::Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Engine {
     limits: Limits,
+    told: Told,
     transactions: TransactionTable,
     queues: QueueTable,
     groups: BTreeMap<GroupName, BTreeSet<Box<str>>>,
@@ -116,9 +120,10 @@ impl Terms {
 
 impl Engine {
     /// An engine that knows nothing yet.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, told: Told) -> Self {
         Self {
             limits,
+            told,
             transactions: TransactionTable::default(),
             queues: QueueTable::new(
                 limits.queue_retention,
@@ -188,7 +193,7 @@ impl Engine {
             Op::States(id) => Some(Reply::States(self.states(now, id))),
             Op::Update(id, update) => Some(Reply::Found(self.update(now, id, update, output))),
             Op::Delete(id) => {
-                self.remove(id, output);
+                self.remove(id, End::Deletion, output);
                 output.promised = true;
                 Some(Reply::Done)
             }
@@ -222,7 +227,7 @@ impl Engine {
             if let Some(id) = self.schedule.due(now) {
                 done += self.enter_queues(now, id, output).max(1);
             } else if let Some(id) = self.schedule.expired(now) {
-                done += self.remove(id, output).max(1);
+                done += self.remove(id, End::Life, output).max(1);
             } else if let Some(key) = self.keys.forget_old(now) {
                 output.changes.push(Change::KeyForgotten(key));
                 done += 1;

@@ -13,11 +13,12 @@ use generator::{Held, Scene, Step};
 use ledger::Ledger;
 
 pub(crate) use generator::Dice;
-pub(crate) use model::{Model, Replies};
+pub(crate) use model::{Model, Replies, Told};
 pub(crate) use subject::{Kept, Subject};
 
 use super::super::{
-    Handout, LeaseId, Limits, Op, QueueName, Refusal, Reply, Ticket, TransactionId, UnixMillis,
+    Handout, LeaseId, Limits, Op, QueueName, Refusal, Reply, State, Ticket, TransactionId,
+    UnixMillis,
 };
 
 /// So many that a build without optimization takes ten seconds or so.
@@ -318,8 +319,11 @@ impl History {
     ) {
         let mut expected = expected.clone();
         expected.sort_by_key(|it| it.0);
+        let told = self.model.take_told();
         for tested in &mut self.tested {
             let (asked, got) = ask(tested);
+            let expected_told = tested.subject.hears(told.clone());
+            assert_eq!(by_message(expected_told), by_message(tested.subject.told()));
             let mut sorted = got.clone();
             sorted.sort_by_key(|it| it.0);
             assert_eq!(
@@ -405,6 +409,14 @@ impl Tested {
         }
         assert_eq!(expected, got, "expected and got");
     }
+}
+
+/// What was told, in an order that is the same where that of each message is.
+fn by_message(told: Vec<Told>) -> Vec<(QueueName, TransactionId, State)> {
+    let told = told.into_iter().map(|it| (it.queue, it.id, it.state));
+    let mut told: Vec<_> = told.collect();
+    told.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    told
 }
 
 fn tickets(replies: &Replies) -> Vec<Ticket> {

@@ -2,7 +2,7 @@
 
 use super::{
     AckItem, BTreeSet, Change, DUE_AT_ONCE_MAX, Delivery, Engine, Handout, LeaseId, LeaseKind,
-    Mark, Output, Progress, QueueIndex, QueueName, Return, TransactionId, UnixMillis,
+    Mark, Output, Progress, QueueIndex, QueueName, Return, TransactionId, Transition, UnixMillis,
 };
 
 impl Engine {
@@ -115,7 +115,9 @@ impl Engine {
             {
                 let until = *until;
                 self.schedule.remove_lease(until, id, queue);
-                self.put_back(id, queue, reason, output);
+                if self.put_back(id, queue, reason, output) {
+                    self.tell(queue, id, Transition::Returned, output);
+                }
                 released += 1;
             }
         }
@@ -124,7 +126,7 @@ impl Engine {
         released
     }
 
-    /// Takes a hand-out back whose reply never left.
+    /// Takes a hand-out back whose reply never left, so that nobody has heard that its messages were out.
     pub fn take_back<P>(&mut self, now: UnixMillis, handout: &Handout<P>, output: &mut Output) {
         if handout.lease == LeaseId::default() {
             // Nothing was handed out: it was only looked at.
@@ -169,7 +171,9 @@ impl Engine {
             let Some((id, queue)) = self.schedule.take_first_lease() else {
                 break;
             };
-            self.put_back(id, queue, Return::Lapsed, output);
+            if self.put_back(id, queue, Return::Lapsed, output) {
+                self.tell(queue, id, Transition::Returned, output);
+            }
             queues.insert(queue);
             lapsed += 1;
         }
@@ -180,28 +184,29 @@ impl Engine {
         lapsed
     }
 
-    /// A message that is out returns to its old place in its line, unless it is dead by now.
+    /// A message that is out returns to its old place in its line, unless it is dead by now. Whether clients saw that it
+    /// was out, and see it in the line.
     fn put_back(
         &mut self,
         id: TransactionId,
         queue: QueueIndex,
         reason: Return,
         output: &mut Output,
-    ) {
+    ) -> bool {
         let deliveries_max = self.limits.deliveries_max;
         let Some(transaction) = self.transactions.get_mut(id) else {
-            return;
+            return false;
         };
         let (key, position, priority) =
             (transaction.key, transaction.position, transaction.priority);
         let Some(delivery) = transaction.delivery_mut(queue) else {
-            return;
+            return false;
         };
         let Progress::Out {
             kind, deliveries, ..
         } = delivery.progress
         else {
-            return;
+            return false;
         };
         let deliveries = match reason {
             Return::Unsent => deliveries.saturating_sub(1),
@@ -225,11 +230,10 @@ impl Engine {
         if is_dead {
             let dead = self.queues.dead_mut(queue);
             dead.insert(priority, position, id);
-            output
-                .deaths
-                .push((self.queues.name(queue).clone(), id, deliveries));
+            self.tell(queue, id, Transition::Died { deliveries }, output);
         } else {
             self.queues.line(queue, priority).insert(position, id);
         }
+        kind == LeaseKind::Reliable && !is_dead
     }
 }

@@ -94,7 +94,7 @@ impl Desk {
 
     fn with(limits: Limits) -> Self {
         Self {
-            engine: Engine::new(limits),
+            engine: Engine::new(limits, Told::Deaths),
             now: START,
             tickets: 0,
             replies: BTreeMap::new(),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::mailbox::{
     Limits,
-    engine::{Engine, Mark, RecordKey},
+    engine::{Engine, Mark, RecordKey, Told},
 };
 
 /// Why the ledger could not be read into an engine.
@@ -19,8 +19,8 @@ pub(super) enum LoadError {
 }
 
 /// The engine as the ledger has it.
-pub(super) fn load(ledger: &Ledger, limits: Limits) -> Result<Engine, LoadError> {
-    let mut engine = Engine::new(limits);
+pub(super) fn load(ledger: &Ledger, limits: Limits, told: Told) -> Result<Engine, LoadError> {
+    let mut engine = Engine::new(limits, told);
     let marks = marks(ledger)?;
     let mut rest = marks.as_slice();
     scan(ledger, Table::Transactions, |key, value| {

@@ -19,7 +19,7 @@ use self::{
     intake::{Closed, Command, Intake},
     ledger::{Ledger, OpenError},
 };
-use super::{Deaths, Inbox, Store};
+use super::{Inbox, Store, Transitions};
 use crate::{
     config,
     mailbox::{self, Op, Refusal, Ticket},
@@ -30,7 +30,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Embedded {
     client: Client,
-    deaths: Arc<Deaths>,
     thread: JoinHandle<()>,
 }
 
@@ -59,11 +58,13 @@ impl From<OpenError> for StartError {
 }
 
 impl Embedded {
-    /// Opens the store and loads its state; replies to worker `n` go to the `n`th inbox.
+    /// Opens the store and loads its state; replies to worker `n` go to the `n`th inbox, and
+    /// what becomes of messages by itself is told to `transitions`.
     pub fn open(
         store: &config::Store,
         limits: &config::Limits,
         inboxes: Vec<Arc<Inbox>>,
+        transitions: Arc<Transitions>,
     ) -> Result<Self, StartError> {
         let settings = ledger::Settings {
             directory: store.path.clone(),
@@ -74,13 +75,12 @@ impl Embedded {
         let ledger = Ledger::open(&settings)?;
         let space = thread::Space::new(store);
         let answer_memory = Arc::new(Account::new(limits.max_answer_memory.bytes()));
-        let deaths = Arc::<Deaths>::default();
         let state = thread::State::load(
             ledger,
             domain_limits(limits),
             space,
             answer_memory,
-            Arc::clone(&deaths),
+            transitions,
         )?;
         let intake = Arc::<Intake>::default();
         let taking = Arc::clone(&intake);
@@ -92,16 +92,7 @@ impl Embedded {
             intake,
             backlog_max: limits.max_backlog,
         };
-        Ok(Self {
-            client,
-            deaths,
-            thread,
-        })
-    }
-
-    /// Where it tells of dead letters.
-    pub fn deaths(&self) -> &Arc<Deaths> {
-        &self.deaths
+        Ok(Self { client, thread })
     }
 
     /// A way to the store for one worker.

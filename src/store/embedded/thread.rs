@@ -25,7 +25,7 @@ use crate::{
         engine::{Change, Engine, Output, RecordKey},
     },
     memory::{Account, Charge},
-    store::{Deaths, Delivery, Inbox},
+    store::{Delivery, Inbox, Transitions},
     vital::{self, Vital},
 };
 
@@ -56,7 +56,7 @@ pub(super) struct State {
     output: Output,
     /// What the contents of answers may take until they are written.
     answer_memory: Arc<Account>,
-    deaths: Arc<Deaths>,
+    transitions: Arc<Transitions>,
     /// Tickets of the batch that wait for an answer or for a hand-over.
     batch: Vec<Ticket>,
     /// Transactions that the batch removed. One of them may have been handed out earlier in the batch.
@@ -116,10 +116,11 @@ impl State {
         limits: Limits,
         space: Space,
         answer_memory: Arc<Account>,
-        deaths: Arc<Deaths>,
+        transitions: Arc<Transitions>,
     ) -> Result<Self, OpenError> {
         let begun = Instant::now();
-        let engine = load::load(&ledger, limits).map_err(|error| OpenError::Damaged {
+        let loaded = load::load(&ledger, limits, transitions.wanted());
+        let engine = loaded.map_err(|error| OpenError::Damaged {
             path: space.path.clone(),
             reason: error.to_string(),
         })?;
@@ -139,7 +140,7 @@ impl State {
             space,
             output,
             answer_memory,
-            deaths,
+            transitions,
             batch,
             removed: Vec::new(),
             stale: None,
@@ -253,9 +254,7 @@ impl State {
         loop {
             let returned = match self.keep() {
                 Ok(()) => {
-                    for (queue, id, deliveries) in self.output.deaths.drain(..) {
-                        self.deaths.note(&queue, id, deliveries);
-                    }
+                    self.transitions.tell(self.output.transitions.drain(..));
                     self.answer(&mut outgoing)
                 }
                 Err(reason) => {
@@ -402,7 +401,7 @@ impl State {
         if self.stale.is_none() {
             return;
         }
-        match load::load(&self.ledger, self.limits) {
+        match load::load(&self.ledger, self.limits, self.transitions.wanted()) {
             Ok(mut engine) => {
                 engine.number_after(&self.engine);
                 self.engine = engine;

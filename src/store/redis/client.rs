@@ -31,6 +31,8 @@ pub(super) struct Limits {
     pub(super) waiters_max: usize,
     /// Deliveries after which a message that is not acked in time is dead; 0 for never.
     pub(super) deliveries_max: usize,
+    /// Whether somebody is told of all that becomes of messages by themselves, or only of deaths.
+    pub(super) tells_all: bool,
     /// How often a server is looked after.
     pub(super) sweep_interval: Duration,
 }

@@ -4,19 +4,16 @@
 //! records.
 
 use bytes::Bytes;
-use tracing::warn;
 
 use super::{
     client::{Client, Result},
     connection::Fault,
-    keys,
     reader::{Reader, expand_counts},
     record::Mark,
     shard::{POP_MAX, QueueKey, Shard, joined},
 };
-use crate::{
-    mailbox::{DeadLetter, DeadLetters, DeadSelection, Priority, QueueName, Reply, TransactionId},
-    store::Deaths,
+use crate::mailbox::{
+    DeadLetter, DeadLetters, DeadSelection, Priority, QueueName, Reply, TransactionId,
 };
 
 /// Dead letters that one call of a function moves, so that others get their turn in between.
@@ -134,29 +131,6 @@ impl Client {
         }
         Ok(moved)
     }
-}
-
-/// Tells of those who died in a call: of each queue `<tag> <number of ids> <deliveries> <ids>`.
-pub(super) fn tell_of_deaths(news: &Bytes, deaths: &Deaths) {
-    let mut reader = Reader::new(news);
-    while !reader.is_empty() {
-        let Some((queue, died)) = read_deaths(&mut reader) else {
-            warn!("deaths that make no sense");
-            return;
-        };
-        for (id, deliveries) in died {
-            deaths.note(&queue, id, deliveries);
-        }
-    }
-}
-
-fn read_deaths(reader: &mut Reader<'_>) -> Option<(QueueName, Vec<(TransactionId, u32)>)> {
-    let queue = keys::queue_of_tag(reader.word()?)?;
-    let count = usize::try_from(reader.number()?).ok()?;
-    let counts = reader.word()?;
-    let ids = reader.ids(count)?;
-    let counts = expand_counts(counts, count)?;
-    Some((queue, ids.into_iter().zip(counts).collect()))
 }
 
 /// Reads `<size> <number of high priority> <deliveries> <ids>`.

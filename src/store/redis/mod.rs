@@ -23,6 +23,7 @@ mod keys;
 mod letter;
 mod library;
 mod look;
+mod news;
 mod once;
 mod push;
 mod reader;
@@ -47,9 +48,10 @@ use self::{
     shard::Shard,
     waiting::Follower,
 };
-use super::{Deaths, Health, Receive, Store};
+use super::{Health, Receive, Store, Transitions};
 use crate::{
     config::{Config, RedisAddress},
+    mailbox::engine::Told,
     memory::Account,
     runtime::Timers,
 };
@@ -72,20 +74,24 @@ pub struct Gate {
     config: Arc<Config>,
     answer_memory: Arc<Account>,
     health: Arc<Health>,
-    deaths: Arc<Deaths>,
+    transitions: Arc<Transitions>,
 }
 
 impl Gate {
     /// Looks at the servers, for so many workers: one that can never do is an error, one that is out of reach is waited
-    /// for later.
-    pub fn open(config: &Config, workers: usize) -> Result<Self, StartError> {
+    /// for later. What becomes of messages by themselves is told to `transitions` by the worker that comes across it.
+    pub fn open(
+        config: &Config,
+        workers: usize,
+        transitions: Arc<Transitions>,
+    ) -> Result<Self, StartError> {
         for address in config.redis.queues.iter().chain(transactions(config)) {
             check::check(address, &config.redis)?;
         }
         Ok(Self {
             answer_memory: Arc::new(Account::new(config.limits.max_answer_memory.bytes())),
             health: Health::new(workers * (config.redis.queues.len() + transactions(config).len())),
-            deaths: Arc::default(),
+            transitions,
             config: Arc::new(config.clone()),
         })
     }
@@ -93,11 +99,6 @@ impl Gate {
     /// Whether the servers are within reach.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
-    }
-
-    /// The dead letters that its workers make.
-    pub fn deaths(&self) -> &Arc<Deaths> {
-        &self.deaths
     }
 
     /// Connects, on a worker's thread and within its runtime; replies go to `receive`.
@@ -117,6 +118,7 @@ impl Gate {
             queues_max: limits.max_known_queues,
             waiters_max: limits.max_waiters,
             deliveries_max: limits.max_deliveries,
+            tells_all: self.transitions.wanted() == Told::All,
             sweep_interval: self.config.redis.sweep,
         };
         // One server for everything.
@@ -131,7 +133,7 @@ impl Gate {
                 connection,
                 clock,
                 &own,
-                &self.deaths,
+                &self.transitions,
                 has_records,
                 timers,
             ))

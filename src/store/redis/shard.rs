@@ -14,10 +14,10 @@ use super::{
     client::Limits,
     clock::Clock,
     connection::{Connection, Fault},
-    dead::tell_of_deaths,
     handed::Handed,
     keys,
     library::Function,
+    news,
     reader::Reader,
     record::whole,
     sweep::Rounds,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     mailbox::{LeaseId, LeaseKind, Pop, QueueInfo, QueueName, Return, TransactionId, UnixMillis},
     runtime::Timers,
-    store::Deaths,
+    store::Transitions,
 };
 
 /// Queues that one sweep looks at.
@@ -119,15 +119,15 @@ impl Shard {
         connection: Connection,
         clock: Rc<Clock>,
         limits: &Limits,
-        deaths: &Arc<Deaths>,
+        transitions: &Arc<Transitions>,
         has_records: bool,
         timers: &Rc<Timers>,
     ) -> Self {
         let retention_ms = u64::try_from(limits.queue_retention.as_millis()).unwrap_or(u64::MAX);
         let (queues_max, waiters_max) = (limits.queues_max as u64, limits.waiters_max as u64);
-        let deliveries_max = limits.deliveries_max as u64;
+        let (deliveries_max, tells_all) = (limits.deliveries_max as u64, limits.tells_all);
         let batcher = |function| {
-            let (clock, deaths) = (Rc::clone(&clock), Arc::clone(deaths));
+            let (clock, transitions) = (Rc::clone(&clock), Arc::clone(transitions));
             Batcher::new(
                 connection.clone(),
                 function,
@@ -137,8 +137,9 @@ impl Shard {
                     arguments.number(queues_max);
                     arguments.number(waiters_max);
                     arguments.number(deliveries_max);
+                    arguments.number(tells_all.into());
                 },
-                move |news| tell_of_deaths(&news, &deaths),
+                move |news| news::tell(&news, &transitions),
             )
         };
         Self {

@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
             create_queues: CreateQueues::Anyone,
         },
         health: Health::new(0),
-        deaths: Arc::default(),
+        transitions: Arc::default(),
         refusals: Arc::default(),
     };
     let id = TransactionId::parse("f6fc84c9-f21f-4a1a-8d3b-7f1c2f3b1b1b").expect("an id");

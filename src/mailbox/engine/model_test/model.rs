@@ -4,10 +4,13 @@
 mod dead;
 mod look;
 mod secured;
+mod told;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+
+pub(crate) use told::Told;
 
 use super::Home;
 use crate::mailbox::{
@@ -78,6 +81,7 @@ pub(crate) struct Model {
     pub(super) secured: BTreeMap<QueueName, Box<str>>,
     pub(super) last_pops: Vec<(QueueName, u64)>,
     pub(super) keys: Vec<(IdempotencyKey, KnownPush)>,
+    told: Vec<Told>,
     count: u64,
 }
 
@@ -94,6 +98,7 @@ impl Model {
             secured: BTreeMap::new(),
             last_pops: Vec::new(),
             keys: Vec::new(),
+            told: Vec::new(),
             count: 0,
         }
     }
@@ -218,10 +223,14 @@ impl Model {
         let mut replies = Replies::new();
         let mut lapsed = Vec::new();
         let max = self.limits.deliveries_max;
-        for copy in self.entries.iter_mut().flat_map(|it| &mut it.messages) {
-            if matches!(copy.place, Place::Out { until, .. } if until <= now) {
-                copy.come_back(Return::Lapsed, max);
-                lapsed.push(copy.queue.clone());
+        let held = self.entries.iter().filter(|it| it.due.is_some());
+        let held_back: Vec<u64> = held.map(|it| it.birth).collect();
+        for entry in &mut self.entries {
+            for copy in &mut entry.messages {
+                if matches!(copy.place, Place::Out { until, .. } if until <= now) {
+                    self.told.extend(copy.come_back(entry.id, Return::Lapsed, max));
+                    lapsed.push(copy.queue.clone());
+                }
             }
         }
         for queue in lapsed {
@@ -243,7 +252,7 @@ impl Model {
                 self.serve(now, &queue, &mut replies);
             }
         }
-        self.entries.retain(|it| !it.is_over(now));
+        self.expire(now, &held_back);
         self.keys.retain(|(_, push)| push.until > now);
         let mut last_pops = std::mem::take(&mut self.last_pops);
         last_pops.retain(|(queue, second)| self.is_used(queue) || self.forget_at(*second) > now);
@@ -397,7 +406,8 @@ impl Model {
             if let Some(copy) = entry.and_then(|it| it.copy(queue))
                 && matches!(copy.place, Place::Out { lease, .. } if lease == stale)
             {
-                copy.come_back(reason, self.limits.deliveries_max);
+                let max = self.limits.deliveries_max;
+                self.told.extend(copy.come_back(id, reason, max));
                 released += 1;
             }
         }

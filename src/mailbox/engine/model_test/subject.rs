@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Home,
-    model::{Model, Place, Replies},
+    model::{Model, Place, Replies, Told},
 };
 use crate::mailbox::{
     GroupName, Handout, IdempotencyKey, LeaseKind, Limits, Message, Op, QueueName, Record, Reply,
     Ticket, TransactionView, UnixMillis,
-    engine::{Change, Engine, EngineReply, Header, KnownPush, Mark, Output, RecordKey},
+    engine::{
+        self, Change, Engine, EngineReply, Header, KnownPush, Mark, Output, RecordKey,
+    },
 };
 
 /// A system under test.
@@ -20,6 +22,14 @@ pub(crate) trait Subject {
 
     /// Does what fell due.
     fn advance(&mut self, now: UnixMillis) -> Replies;
+
+    /// What it has told of messages since this was asked last.
+    fn told(&mut self) -> Vec<Told>;
+
+    /// What it is to tell of what the model tells in one step.
+    fn hears(&self, told: Vec<Told>) -> Vec<Told> {
+        told
+    }
 
     /// Comes back after a crash: knows what it has stored and nobody who waits.
     fn restart(&mut self);
@@ -47,6 +57,7 @@ pub(crate) struct Kept {
     engine: Engine,
     store: Store,
     restarts: usize,
+    told: Vec<Told>,
     /// The queues of all pops there have been.
     popped: HashMap<Ticket, QueueName>,
 }
@@ -66,9 +77,10 @@ impl Kept {
         Self {
             home,
             limits,
-            engine: Engine::new(limits),
+            engine: Engine::new(limits, engine::Told::All),
             store: Store::default(),
             restarts: 0,
+            told: Vec::new(),
             popped: HashMap::new(),
         }
     }
@@ -90,6 +102,9 @@ impl Kept {
     /// Keeps the changes and puts contents into the replies. Contents go last: a reply may hand out what the same
     /// output removes.
     fn keep(&mut self, output: Output) -> Replies {
+        let transitions = output.transitions.into_iter();
+        let told = transitions.map(|(queue, id, it)| Told::of(queue, id, it.state()));
+        self.told.extend(told);
         let mut removed = Vec::new();
         for change in output.changes {
             match change {
@@ -151,12 +166,16 @@ impl Subject for Kept {
         self.keep(output)
     }
 
+    fn told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
     fn restart(&mut self) {
         if self.home == Home::Servers {
             return self.forsake();
         }
         self.restarts += 1;
-        self.engine = Engine::new(self.limits);
+        self.engine = Engine::new(self.limits, engine::Told::All);
         let mut kept: Vec<_> = self.store.transactions.iter().collect();
         if self.restarts.is_multiple_of(2) {
             kept.reverse();

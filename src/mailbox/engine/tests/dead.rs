@@ -187,5 +187,6 @@ fn each_death_is_told() {
     desk.ask(Op::Pop(pop("q", LeaseKind::Reliable)));
     let mut output = Output::default();
     desk.engine.advance(desk.now.plus(SECOND), &mut output);
-    assert_eq!(output.deaths, [(queue("q"), id(1), 1)]);
+    let died = Transition::Died { deliveries: 1 };
+    assert_eq!(output.transitions, [(queue("q"), id(1), died)]);
 }

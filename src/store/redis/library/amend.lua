@@ -41,6 +41,12 @@ function operations.remove(key)
   local ids = split_ids(argument())
   take_up(key)
   local values = read_messages(ids)
+  for _, id in ipairs(ids) do
+    local expires_at = read_message(values[id])
+    if is_over(expires_at) then
+      tell_of_end(id, values[id])
+    end
+  end
   forget(ids)
   detach(ids, values, false)
   if due > 0 then

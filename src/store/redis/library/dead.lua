@@ -41,7 +41,11 @@ local function with_dead(key, handle)
       moved[#moved + 1] = id
       is_moved[id] = true
     elseif #named == 0 then
-      local list = is_over(expires_at) and over or stray
+      local list = stray
+      if is_over(expires_at) then
+        list = over
+        tell_of_end(id, values[id])
+      end
       list[#list + 1] = id
     end
   end
@@ -58,6 +62,7 @@ function operations.redrive(key)
   return with_dead(key, function(ids, values)
     in_slices(ids, function(slice) call('ZREM', q .. ':x', unpack(slice)) end)
     put_back(ids, values, DELIVERIES_COUNTED_MAX)
+    tell_of_return(ids, values)
     -- All of them are back before anybody is served, so the next taker gets them in order.
     serve()
   end)
@@ -67,6 +72,9 @@ end
 function operations.purge(key)
   return with_dead(key, function(ids, values)
     part_with(ids, values)
+    for _, id in ipairs(ids) do
+      tell(EXPIRED, id)
+    end
     if due > 0 then
       -- There may be nothing left to keep the queue for.
       look_by(now)

@@ -91,6 +91,7 @@ local function take_some(count_max, bytes_max, life, kind, taker)
             over[#over + 1] = id
           end
         elseif is_over(expires_at) then
+          tell_of_end(id, value)
           over[#over + 1] = id
           cleared = cleared + 1
         elseif #ids > 0 and total + bytes > bytes_max then

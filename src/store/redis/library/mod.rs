@@ -16,6 +16,7 @@ const FUNCTIONS: &str = together!(
     "call.lua",
     "queue.lua",
     "head.lua",
+    "news.lua",
     "waiters.lua",
     "line.lua",
     "death.lua",

@@ -38,17 +38,19 @@ local function operate(key)
 end
 
 -- A batch of operations, one for each key. Behind the time in the arguments are `retention`, `queues_max`,
--- `waiters_max` and `deliveries_max`; then for each operation its name and its own. Behind the replies is what has
--- died, if anything.
+-- `waiters_max`, `deliveries_max`, and '1' if not only deaths are told; then for each operation its name and its own.
+-- Behind the replies are the news, if there are any.
 local function run(keys, given)
   begin(given)
   retention, queues_max = tonumber(argument()), tonumber(argument())
   waiters_max, deliveries_max = tonumber(argument()), tonumber(argument())
-  letters, handed_over, deaths, out_of = {}, {}, {}, {}
+  tells_all = argument() == '1'
+  letters, handed_over, out_of = {}, {}, {}
+  news, told_count = {}, 0
   local replies = each(keys, operate)
   publish()
-  if #deaths > 0 then
-    replies[#replies + 1] = table.concat(deaths)
+  if #news > 0 then
+    replies[#replies + 1] = describe_news()
   end
   return replies
 end

@@ -86,6 +86,7 @@ function operations.release(key)
   end
   die(dying, values)
   put_back(released, values, reason == 'U' and 1 or 0)
+  tell_of_return(released, values)
   -- All of them are back before anybody is served, so the next taker gets them in order.
   serve()
   return table.concat(flags)

@@ -11,6 +11,9 @@ function operations.sweep()
     doubt(nil)
   end
   for _, key in ipairs(call('ZRANGEBYSCORE', 'pb:due', '-inf', text(now), 'LIMIT', '0', text(count_max))) do
+    if told_count >= TOLD_AT_ONCE then
+      break
+    end
     take_up(key)
     tidy()
   end

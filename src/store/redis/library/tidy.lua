@@ -43,6 +43,7 @@ local function drop_over(list)
         end
       elseif is_over(expires_at) then
         seen[id] = true
+        tell_of_end(id, values[at])
         over[#over + 1] = id
         if is_leading then
           dropped = dropped + 1
@@ -106,6 +107,7 @@ local function tidy()
   for _, id in ipairs(ids) do
     local expires_at, _, _, _, deliveries, lease = read_message(values[id])
     if not lease or lease == DEAD or is_over(expires_at) then
+      tell_of_end(id, values[id])
       over[#over + 1] = id
     elseif dies_at_lapse(lease, deliveries) then
       dying[#dying + 1] = id
@@ -119,6 +121,7 @@ local function tidy()
   end
   die(dying, values)
   put_back(lapsed, values, 0)
+  tell_of_return(lapsed, values)
   seal()
   local high, low = drop_over(q .. ':h'), drop_over(q .. ':l')
   seal()

@@ -1,16 +1,24 @@
 //! Servers, and workers that use them, on one thread and in one runtime.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use monoio::{LegacyDriver, Runtime, RuntimeBuilder};
 
 use super::server::Server;
 use crate::{
     config::Config,
-    mailbox::{Limits, Op, Reply, Ticket, UnixMillis, engine::model_test::ASKER},
+    mailbox::{
+        Limits, Op, Reply, Ticket, UnixMillis,
+        engine::model_test::{ASKER, Told},
+    },
     runtime::{self, Timers},
     store::{
-        Deaths, Delivery,
+        Delivery, Transitions,
         redis::{Gate, client::Client},
     },
 };
@@ -38,13 +46,15 @@ pub(super) struct Agents {
     config: Config,
     workers: Vec<Worker>,
     tickets: u64,
+    /// What they tell of messages.
+    told: Arc<Mutex<Vec<Told>>>,
+    transitions: Arc<Transitions>,
 }
 
 /// A worker of an agent.
 pub(super) struct Worker {
     pub(super) client: Rc<Client>,
     received: Rc<RefCell<Vec<Delivery>>>,
-    deaths: Arc<Deaths>,
 }
 
 impl Bench {
@@ -102,11 +112,20 @@ impl Agents {
         config.limits.queue_retention = limits.queue_retention;
         config.limits.max_waiters = limits.waiters_max;
         config.limits.max_deliveries = usize::try_from(limits.deliveries_max).unwrap();
+        let told = Arc::<Mutex<Vec<Told>>>::default();
+        let into = Arc::clone(&told);
+        let transitions = Transitions::told_to(Arc::new(move |queue, ids, state| {
+            let each = ids.into_iter();
+            let told = each.map(|id| Told::of(queue.clone(), id, state));
+            into.lock().unwrap().extend(told);
+        }));
         let mut agents = Self {
             bench: Rc::clone(bench),
             config,
             workers: Vec::new(),
             tickets: 0,
+            told,
+            transitions: Arc::new(transitions),
         };
         agents.connect(count, now);
         agents
@@ -116,17 +135,12 @@ impl Agents {
         let bench = Rc::clone(&self.bench);
         bench.run(async {
             for _ in 0..count {
-                let gate = Gate::open(&self.config, 1).unwrap();
+                let gate = Gate::open(&self.config, 1, Arc::clone(&self.transitions)).unwrap();
                 let received = Rc::new(RefCell::new(Vec::new()));
                 let into = Rc::clone(&received);
                 let receive = Box::new(move |delivery| into.borrow_mut().push(delivery));
-                let deaths = Arc::clone(gate.deaths());
                 let client = gate.connect(&bench.timers, receive);
-                self.workers.push(Worker {
-                    client,
-                    received,
-                    deaths,
-                });
+                self.workers.push(Worker { client, received });
             }
             if let Some(now) = now {
                 self.set_time(now);
@@ -268,7 +282,12 @@ impl Agents {
 
     /// How many deaths they have told of.
     pub(super) fn deaths(&self) -> u64 {
-        self.workers.iter().map(|it| it.deaths.count()).sum()
+        self.transitions.deaths()
+    }
+
+    /// What they have told of messages since this was asked last.
+    pub(super) fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut *self.told.lock().unwrap())
     }
 
     /// Replies that have come. Those of several workers have no order among them, so it is that of the asking.

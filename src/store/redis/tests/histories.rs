@@ -6,8 +6,10 @@ use redis_protocol::resp3::types::BytesFrame;
 
 use super::bench::{Agents, Bench, Layout};
 use crate::mailbox::{
-    Limits, Op, Ticket, UnixMillis,
-    engine::model_test::{EVER, History, Home, Kept, Model, Replies, START, Subject, each_seed},
+    Limits, Op, State, Ticket, UnixMillis,
+    engine::model_test::{
+        EVER, History, Home, Kept, Model, Replies, START, Subject, Told, each_seed,
+    },
 };
 
 /// For each layout so many that a build without optimization takes some fifteen seconds.
@@ -89,6 +91,24 @@ impl Subject for Redis {
         let agents = &self.agents;
         agents.bench.run(agents.sweep(self.calls));
         agents.replies()
+    }
+
+    fn told(&mut self) -> Vec<Told> {
+        self.agents.told()
+    }
+
+    fn hears(&self, told: Vec<Told>) -> Vec<Told> {
+        let is_told = |(at, it): &(usize, &Told)| {
+            let mut later = told.iter().skip(at + 1);
+            let ends = |then: &Told| {
+                then.state == State::Expired && then.id == it.id && then.queue == it.queue
+            };
+            // What is over when its lease lapses does not come back here before it ends; and of a transaction that is
+            // over when its delay is, nothing is left by which its queues are known.
+            !it.was_held_back && !later.any(ends)
+        };
+        let each = told.iter().enumerate().filter(is_told);
+        each.map(|(_, it)| it.clone()).collect()
     }
 
     fn look(&mut self, _: UnixMillis, looks: Vec<(Ticket, Op)>) -> Replies {

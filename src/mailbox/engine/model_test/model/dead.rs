@@ -1,7 +1,7 @@
 //! What comes back and what has come back too often.
 
-use super::{Copy, Model, Place};
-use crate::mailbox::{DeadSelection, LeaseKind, QueueName, Reply, Return, TransactionId};
+use super::{Copy, Model, Place, Told};
+use crate::mailbox::{DeadSelection, LeaseKind, QueueName, Reply, Return, State, TransactionId};
 
 impl Copy {
     pub(super) fn fresh(queue: &QueueName) -> Self {
@@ -12,7 +12,8 @@ impl Copy {
         }
     }
 
-    pub(super) fn come_back(&mut self, reason: Return, max: u32) {
+    /// Comes back from where it was out; what is told of that.
+    pub(super) fn come_back(&mut self, id: TransactionId, reason: Return, max: u32) -> Option<Told> {
         let Place::Out { kind, .. } = self.place else {
             panic!("{self:?} is not out");
         };
@@ -24,6 +25,11 @@ impl Copy {
             (Return::Lapsed, LeaseKind::Reliable) if is_over => Place::Dead,
             _ => Place::Line,
         };
+        let state = match self.place {
+            Place::Dead => State::Dead,
+            _ => State::Pending,
+        };
+        (kind == LeaseKind::Reliable).then(|| self.told(id, state))
     }
 }
 
@@ -48,6 +54,11 @@ impl Model {
             if let Some(copy) = copy.filter(|it| it.place == Place::Dead) {
                 copy.place = place;
                 copy.deliveries = 0;
+                let state = match place {
+                    Place::Purged => State::Expired,
+                    _ => State::Pending,
+                };
+                self.told.push(copy.told(id, state));
                 moved += 1;
             }
         }
