@@ -181,7 +181,7 @@ fn dead_letters_end_with_their_transactions() {
 }
 
 #[test]
-fn each_death_is_told() {
+fn each_death_is_told_and_where_nobody_asks_nothing_else() {
     let mut desk = desk_with_max(1);
     desk.push(message(1, &["q"]));
     desk.ask(Op::Pop(pop("q", LeaseKind::Reliable)));
@@ -189,4 +189,26 @@ fn each_death_is_told() {
     desk.engine.advance(desk.now.plus(SECOND), &mut output);
     let died = Transition::Died { deliveries: 1 };
     assert_eq!(output.transitions, [(queue("q"), id(1), died)]);
+    let ticket = Ticket {
+        worker: 0,
+        number: 9,
+    };
+    desk.engine
+        .apply(desk.now, ticket, Op::Redrive(all(10)), &mut output);
+    assert_eq!(output.replies, [(ticket, moved(1, 0))]);
+    assert_eq!(output.transitions.len(), 1);
+}
+
+#[test]
+fn nothing_is_told_of_a_hand_out_that_nobody_has_heard_of() {
+    let mut desk = Desk::new();
+    desk.engine = Engine::new(LIMITS, Told::All);
+    desk.push(message(1, &["q"]));
+    let Reply::Messages(handout) = desk.ask(Op::Pop(pop("q", LeaseKind::Reliable))) else {
+        panic!("a pop is answered with messages");
+    };
+    let mut output = Output::default();
+    desk.engine.take_back(desk.now, &handout, &mut output);
+    assert_eq!(output.changes.len(), 1);
+    assert_eq!(output.transitions, []);
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{
     bench::{Agents, Bench, Layout},
-    order::{LIMITS, pop, push, queue},
+    order::{LIMITS, Order, pop, push, queue},
 };
 use crate::mailbox::{
     DeadSelection, Handout, LeaseKind, Limits, Op, Pop, Reply, Return, State, TransactionId,
-    engine::model_test::START,
+    engine::model_test::{START, Told},
 };
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -139,6 +139,19 @@ fn each_death_is_told_once_by_whoever_comes_across_it() {
     assert_eq!(agents.answer(release), Reply::Released(0));
     assert_eq!(agents.deaths(), 5);
     assert_eq!(state(&mut agents, ids(&out)[0]), State::Dead);
+}
+
+#[test]
+fn what_is_deleted_has_expired_if_its_life_was_over_and_nobody_had_looked() {
+    let mut agents = Agents::start(&Bench::new(Layout::Three), 1, &LIMITS, Some(START));
+    let orders = [1, 2].map(|number| push(number, &["a"], "x"));
+    agents.answers(orders.iter().map(Order::op));
+    agents.answer(Op::Delete(orders[0].id()));
+    agents.set_time(START.plus(Duration::from_hours(2)));
+    agents.answer(Op::Delete(orders[1].id()));
+    agents.look_after();
+    let expired = Told::of(queue("a"), orders[1].id(), State::Expired);
+    assert_eq!(agents.told(), [expired]);
 }
 
 #[test]

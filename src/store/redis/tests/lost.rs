@@ -79,6 +79,7 @@ fn who_asks_again_gets_what_it_was_handed_in_vain() {
         assert!(again.messages.iter().all(|it| it.deliveries == 1));
         let again = handed(ask(&agents, THIRD, TICKET, &[FIRST, SECOND], kind));
         assert_eq!(again.ids(), ids[..2]);
+        assert_eq!(agents.told(), [], "nobody has heard that they were out");
     }
 }
 
