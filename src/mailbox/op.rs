@@ -145,6 +145,8 @@ pub enum Op {
     Transaction(TransactionId),
     /// States of a transaction alone: [`Reply::States`].
     States(TransactionId),
+    /// Where the producers of transactions want to be told of deliveries: [`Reply::Callbacks`].
+    Callbacks(Vec<TransactionId>),
     /// Change a transaction: [`Reply::Found`].
     Update(TransactionId, Update),
     /// Remove a transaction from everywhere: [`Reply::Done`].
@@ -305,9 +307,10 @@ pub enum Refusal {
     Unavailable(Arc<str>),
 }
 
-/// A store's answer. `P` and `R` stand for payloads and records inside a store; outside they are the real ones.
+/// A store's answer. `P`, `R` and `C` stand for payloads, records and callbacks inside a store; outside they are the real
+/// ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply<P = Bytes, R = Record> {
+pub enum Reply<P = Bytes, R = Record, C = Box<str>> {
     /// It is done.
     Done,
     /// The transaction is there, under this id: that of the first push where this is a repeat.
@@ -335,6 +338,8 @@ pub enum Reply<P = Bytes, R = Record> {
     Transaction(Option<TransactionView<R>>),
     /// Its states in the order of the push; none where it is unknown or has expired.
     States(Vec<(QueueName, State)>),
+    /// For each transaction its callback; none where it has none, or an empty one, or where it is unknown or has expired.
+    Callbacks(Vec<Option<C>>),
     /// A group's members, sorted.
     Group(Vec<Box<str>>),
     /// Whether the secured queue was made; if not, there is one already.

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Change, Delivery, End, Engine, EngineReply, Header, KnownPush, Output, Progress, Push, QueueIndex,
-    QueueName, RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis, is_over,
+    Change, Delivery, End, Engine, EngineReply, Header, KnownPush, Output, Progress, Push,
+    QueueIndex, QueueName, RecordKey, Refusal, Reply, Transaction, TransactionId, UnixMillis,
+    is_over,
 };
 
 /// Queues of one push that are compared with each other one by one. A set is made for more, which is most of what a

@@ -33,6 +33,12 @@ impl Engine {
         })
     }
 
+    /// Where the contents of transactions are, as far as there are any.
+    pub(super) fn records(&self, now: UnixMillis, ids: &[TransactionId]) -> Vec<Option<RecordKey>> {
+        let key = |&id| Some(self.alive(now, id)?.key);
+        ids.iter().map(key).collect()
+    }
+
     pub(super) fn states(&self, now: UnixMillis, id: TransactionId) -> Vec<(QueueName, State)> {
         let Some(transaction) = self.alive(now, id) else {
             return Vec::new();

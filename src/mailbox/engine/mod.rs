@@ -52,7 +52,7 @@ use super::{
 };
 
 /// A reply in which keys stand for contents.
-pub type EngineReply = Reply<RecordKey, RecordKey>;
+pub type EngineReply = Reply<RecordKey, RecordKey, RecordKey>;
 
 /// What came of applying operations; the caller drains it.
 #[derive(Debug, Default)]
@@ -191,6 +191,7 @@ impl Engine {
             Op::DescribeQueue(queue) => Some(Reply::Queue(self.describe(&queue))),
             Op::Transaction(id) => Some(Reply::Transaction(self.view(now, id))),
             Op::States(id) => Some(Reply::States(self.states(now, id))),
+            Op::Callbacks(ids) => Some(Reply::Callbacks(self.records(now, &ids))),
             Op::Update(id, update) => Some(Reply::Found(self.update(now, id, update, output))),
             Op::Delete(id) => {
                 self.remove(id, End::Deletion, output);

@@ -284,6 +284,7 @@ impl History {
             let states = Op::States(id);
             looks.push(self.dice.pick(&[transaction, states]));
         }
+        looks.push(Op::Callbacks(self.dice.some(&self.scene.ids, 9)));
         let group = self.dice.pick(&self.scene.groups);
         looks.push(Op::Group(group));
         self.look_by(looks);

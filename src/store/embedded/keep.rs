@@ -209,6 +209,17 @@ pub(super) fn decode_payload(value: &Bytes) -> Result<Bytes, Unreadable> {
     }
 }
 
+/// The callback alone, if there is one, without a look at the payload.
+pub(super) fn decode_callback(mut value: &[u8]) -> Result<Option<Box<str>>, Unreadable> {
+    let mut read = || {
+        let payload_bytes = usize::try_from(value.try_get_u64().ok()?).ok()?;
+        let rest = value.get(payload_bytes..)?;
+        let (callback, _) = postcard::take_from_bytes::<Option<&str>>(rest).ok()?;
+        Some(callback.filter(|it| !it.is_empty()).map(Into::into))
+    };
+    read().ok_or(Unreadable(Table::Records))
+}
+
 pub(super) fn decode_record(value: &Bytes) -> Result<Record, Unreadable> {
     let payload = decode_payload(value)?;
     let rest = value.get(8 + payload.len()..).unwrap_or_default();
@@ -312,8 +323,16 @@ mod tests {
             ..Record::default()
         };
         for record in [whole, bare] {
-            assert_eq!(decode_record(&encode_record(&record)).unwrap(), record);
+            let value = encode_record(&record);
+            assert_eq!(decode_record(&value).unwrap(), record);
+            assert_eq!(decode_callback(&value).unwrap(), record.callback);
         }
+        let empty = Record {
+            callback: Some("".into()),
+            ..Record::default()
+        };
+        assert_eq!(decode_callback(&encode_record(&empty)).unwrap(), None);
+        assert!(decode_callback(&[0; 7]).is_err());
         assert_eq!(encode(&RecordRest::default())[..], [0, 0]);
     }
 }

@@ -94,6 +94,27 @@ impl Resolver<'_> {
             states: view.states,
         }))
     }
+
+    /// The callbacks of transactions; none for those that are gone by now.
+    pub(super) fn callbacks(
+        &self,
+        keys: Vec<Option<RecordKey>>,
+    ) -> Result<Vec<Option<Box<str>>>, ContentError> {
+        let callback = |key: Option<_>| key.map_or(Ok(None), |key| self.callback(key));
+        keys.into_iter().map(callback).collect()
+    }
+
+    fn callback(&self, key: RecordKey) -> Result<Option<Box<str>>, ContentError> {
+        let key_bytes = keep::record_key(key);
+        match self
+            .ledger
+            .look(Table::Records, &key_bytes, keep::decode_callback)?
+        {
+            Some(callback) => Ok(callback?),
+            None if self.removed.contains(&key) => Ok(None),
+            None => Err(ContentError::Missing),
+        }
+    }
 }
 
 /// The record that is kept under a key.

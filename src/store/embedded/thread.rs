@@ -348,6 +348,7 @@ impl State {
                     view.map(Reply::Transaction)
                 }
                 Reply::Transaction(None) => Ok(Reply::Transaction(None)),
+                Reply::Callbacks(keys) => contents.callbacks(keys).map(Reply::Callbacks),
                 Reply::Done => Ok(Reply::Done),
                 Reply::Pushed(id) => Ok(Reply::Pushed(id)),
                 Reply::DeadLetters(dead) => Ok(Reply::DeadLetters(dead)),

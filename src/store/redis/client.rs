@@ -156,6 +156,9 @@ impl Client {
             Op::States(id) => self.answer(number, async move |this| {
                 this.states(id).await.map(Reply::States)
             }),
+            Op::Callbacks(ids) => self.answer(number, async move |this| {
+                this.callbacks(&ids).await.map(Reply::Callbacks)
+            }),
             Op::Update(id, update) => self.answer(number, async move |this| {
                 this.update(id, &update).await.map(Reply::Found)
             }),

@@ -7,11 +7,12 @@
 //! there in one call of a function.
 //!
 //! Read them in this order: `client` (what is done for each operation, with `push`, `waiting`, `contents`,
-//! `settle`, `dead`, `once`, `look`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers), `batch`,
-//! `library` (what runs inside the servers), `keys`, `record`, `connection`.
+//! `settle`, `dead`, `once`, `look`, `callbacks`, `amend`, `sweep`), `shard` and `records` (the two kinds of servers),
+//! `batch`, `news`, `library` (what runs inside the servers), `keys`, `record`, `connection`.
 
 mod amend;
 mod batch;
+mod callbacks;
 mod check;
 mod client;
 mod clock;

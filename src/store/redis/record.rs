@@ -109,6 +109,16 @@ impl Head {
         })
     }
 
+    /// Where in the record its callback begins and where that ends, if there is one.
+    pub(super) fn callback(&self) -> Option<(u64, u64)> {
+        if matches!(self.callback_bytes, 0 | NONE) {
+            return None;
+        }
+        let before = [self.payload_bytes, self.queues_bytes].map(u64::from);
+        let from = HEAD_BYTES as u64 + before.iter().sum::<u64>();
+        Some((from, from + u64::from(self.callback_bytes)))
+    }
+
     /// What stands for it in `pb:delayed`.
     pub(super) fn member(&self, id: TransactionId) -> String {
         format!("{:016}{id}", self.hold)

@@ -39,7 +39,7 @@ impl Dice {
         among[usize::try_from(self.below(len)).unwrap()].clone()
     }
 
-    fn some<T: Clone>(&mut self, among: &[T], count_max: u64) -> Vec<T> {
+    pub(super) fn some<T: Clone>(&mut self, among: &[T], count_max: u64) -> Vec<T> {
         (0..self.below(count_max + 1))
             .map(|_| self.pick(among))
             .collect()
@@ -160,6 +160,11 @@ impl Scene {
         format!("{}{}", self.payloads, ".".repeat(padding)).into()
     }
 
+    fn callback(dice: &mut Dice, chance: u64) -> Option<Box<str>> {
+        let texts = ["http://x", "http://y", "http://a/longer?one", ""];
+        dice.percent(chance).then(|| dice.pick(&texts).into())
+    }
+
     fn expiration(dice: &mut Dice, now: UnixMillis) -> Expiration {
         let second = u32::try_from(now.seconds()).unwrap();
         let later = u32::try_from(dice.below(5)).unwrap();
@@ -192,7 +197,7 @@ impl Scene {
             realm: Realm::Plain,
             record: Record {
                 payload: self.payload(dice),
-                callback: dice.percent(30).then(|| "http://x".into()),
+                callback: Self::callback(dice, 50),
                 fields: vec![("n".into(), self.payloads.to_string().into())],
             },
             expiration: Self::expiration(dice, now),
@@ -319,7 +324,7 @@ impl Scene {
     fn update(&mut self, dice: &mut Dice, now: UnixMillis) -> Op {
         let update = Update {
             payload: dice.percent(40).then(|| self.payload(dice)),
-            callback: dice.percent(20).then(|| "http://y".into()),
+            callback: Self::callback(dice, 20),
             expiration: dice.percent(60).then(|| Self::expiration(dice, now)),
         };
         Op::Update(dice.pick(&self.ids), update)

@@ -200,6 +200,9 @@ impl Model {
             Op::States(id) => Some(Reply::States(
                 self.view(id).map_or_else(Vec::new, |view| view.states),
             )),
+            Op::Callbacks(ids) => Some(Reply::Callbacks(
+                ids.into_iter().map(|id| self.callback(id)).collect(),
+            )),
             Op::Update(id, update) => Some(Reply::Found(self.update(now, id, update))),
             Op::Delete(id) => {
                 self.entries.retain(|it| it.id != id);
@@ -228,7 +231,8 @@ impl Model {
         for entry in &mut self.entries {
             for copy in &mut entry.messages {
                 if matches!(copy.place, Place::Out { until, .. } if until <= now) {
-                    self.told.extend(copy.come_back(entry.id, Return::Lapsed, max));
+                    self.told
+                        .extend(copy.come_back(entry.id, Return::Lapsed, max));
                     lapsed.push(copy.queue.clone());
                 }
             }

@@ -10,9 +10,7 @@ use super::{
 use crate::mailbox::{
     GroupName, Handout, IdempotencyKey, LeaseKind, Limits, Message, Op, QueueName, Record, Reply,
     Ticket, TransactionView, UnixMillis,
-    engine::{
-        self, Change, Engine, EngineReply, Header, KnownPush, Mark, Output, RecordKey,
-    },
+    engine::{self, Change, Engine, EngineReply, Header, KnownPush, Mark, Output, RecordKey},
 };
 
 /// A system under test.
@@ -155,6 +153,9 @@ impl Subject for Kept {
             || output.changes.iter().any(is_promise)
         {
             assert!(output.promised, "a reply leaves before {op:?} is durable");
+        }
+        if matches!(op, Op::Callbacks(_)) {
+            assert!(!output.promised, "who asks for callbacks waits for nothing");
         }
         replies.extend(self.keep(output));
         replies
@@ -370,6 +371,11 @@ impl Store {
                 states: view.states,
             })),
             Reply::States(states) => Reply::States(states),
+            Reply::Callbacks(keys) => {
+                let callback = |key| record(key).callback.filter(|it| !it.is_empty());
+                let each = keys.into_iter();
+                Reply::Callbacks(each.map(|key| callback(key?)).collect())
+            }
             Reply::Group(members) => Reply::Group(members),
             Reply::Secured(is_made) => Reply::Secured(is_made),
             Reply::Credentials(credentials) => Reply::Credentials(credentials),

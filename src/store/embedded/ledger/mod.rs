@@ -217,6 +217,27 @@ impl Ledger {
 
     /// The value of a key.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        self.read(table, key, Bytes::clone, Bytes::copy_from_slice)
+    }
+
+    /// What is made of the value of a key, which is not copied for it.
+    pub(crate) fn look<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        make: impl Fn(&[u8]) -> T,
+    ) -> Result<Option<T>, ReadError> {
+        self.read(table, key, |value| make(value), &make)
+    }
+
+    /// What is made of the value of a key: one in memory, or one in a page of the tables.
+    fn read<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        of_memory: impl FnOnce(&Bytes) -> T,
+        of_page: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, ReadError> {
         let readers = self.readers();
         if let Err(error @ ReadError::Broken(_)) = readers {
             return Err(error);
@@ -224,9 +245,9 @@ impl Ledger {
         let written = self.fresh.get(table, key);
         let frozen = self.frozen.as_ref();
         if let Some(value) = written.or_else(|| frozen?.get(table, key)) {
-            return Ok(value.clone());
+            return Ok(value.as_ref().map(of_memory));
         }
-        let found = readers?.get(table, key);
+        let found = readers?.read(table, key, of_page);
         found.map_err(|failure| self.fail_read(failure))
     }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
 };
@@ -230,10 +229,15 @@ pub(super) struct Readers(Vec<ReadOnlyTable<&'static [u8], &'static [u8]>>);
 
 impl Readers {
     /// The value of a key.
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Failure> {
+    pub(super) fn read<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        make: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Failure> {
         guarded(|| {
             let found = self.table(table)?.get(key)?;
-            Ok(found.map(|value| Bytes::copy_from_slice(value.value())))
+            Ok(found.map(|value| make(value.value())))
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bulk;
+mod callbacks;
 mod crowd;
 mod dead;
 mod histories;

@@ -13,7 +13,12 @@ impl Copy {
     }
 
     /// Comes back from where it was out; what is told of that.
-    pub(super) fn come_back(&mut self, id: TransactionId, reason: Return, max: u32) -> Option<Told> {
+    pub(super) fn come_back(
+        &mut self,
+        id: TransactionId,
+        reason: Return,
+        max: u32,
+    ) -> Option<Told> {
         let Place::Out { kind, .. } = self.place else {
             panic!("{self:?} is not out");
         };

@@ -162,6 +162,11 @@ impl Model {
         })
     }
 
+    pub(super) fn callback(&self, id: TransactionId) -> Option<Box<str>> {
+        let callback = self.view(id)?.record.callback?;
+        Some(callback).filter(|it| !it.is_empty())
+    }
+
     pub(super) fn members(&self, name: &GroupName) -> Vec<Box<str>> {
         let group = self.groups.iter().find(|it| it.0 == *name);
         group.map_or_else(Vec::new, |it| it.1.clone())
