@@ -307,8 +307,8 @@ pub enum Refusal {
     Unavailable(Arc<str>),
 }
 
-/// A store's answer. `P`, `R` and `C` stand for payloads, records and callbacks inside a store; outside they are the real
-/// ones.
+/// A store's answer. `P`, `R` and `C` stand for payloads, records and callbacks inside a store; outside they are the
+/// real ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<P = Bytes, R = Record, C = Box<str>> {
     /// It is done.
@@ -338,7 +338,7 @@ pub enum Reply<P = Bytes, R = Record, C = Box<str>> {
     Transaction(Option<TransactionView<R>>),
     /// Its states in the order of the push; none where it is unknown or has expired.
     States(Vec<(QueueName, State)>),
-    /// For each transaction its callback; none where it has none, or an empty one, or where it is unknown or has expired.
+    /// For each transaction its callback; none where it has none, or an empty one, or is unknown, or has expired.
     Callbacks(Vec<Option<C>>),
     /// A group's members, sorted.
     Group(Vec<Box<str>>),

@@ -184,8 +184,8 @@ impl Engine {
         lapsed
     }
 
-    /// A message that is out returns to its old place in its line, unless it is dead by now. Whether clients saw that it
-    /// was out, and see it in the line.
+    /// A message that is out returns to its old place in its line, unless it is dead by now. Whether clients saw that
+    /// it was out, and see it in the line.
     fn put_back(
         &mut self,
         id: TransactionId,
