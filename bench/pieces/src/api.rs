@@ -23,7 +23,7 @@ pub fn settings() -> Settings {
             create_queues: CreateQueues::Anyone,
         },
         health: Health::new(0),
-        deaths: Arc::default(),
+        transitions: Arc::default(),
         refusals: Arc::default(),
     }
 }

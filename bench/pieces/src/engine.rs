@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use popbox::mailbox::{
     Limits, Op, QueueName, Reply, Ticket, TransactionId, UnixMillis,
-    engine::{Engine, Output},
+    engine::{Engine, Output, Told},
 };
 
 use crate::message;
@@ -31,23 +31,25 @@ pub struct Asked {
     turn: usize,
 }
 
+const LIMITS: Limits = Limits {
+    queues_per_transaction_max: 10_000,
+    transactions_max: 10_000_000,
+    queues_max: 10_000_000,
+    groups_max: 10,
+    tenant_queues_max: usize::MAX,
+    waiters_max: usize::MAX,
+    secured_queues_max: 10,
+    queue_retention: Duration::from_hours(24),
+    listed_messages_max: 1000,
+    deliveries_max: 0,
+    idempotency_keys_max: 10,
+};
+
 impl Asked {
     /// With so many messages, over all queues in turn.
     pub fn with_messages(messages: usize) -> Self {
         let mut asked = Self {
-            engine: Engine::new(Limits {
-                queues_per_transaction_max: 10_000,
-                transactions_max: 10_000_000,
-                queues_max: 10_000_000,
-                groups_max: 10,
-                tenant_queues_max: usize::MAX,
-                waiters_max: usize::MAX,
-                secured_queues_max: 10,
-                queue_retention: Duration::from_hours(24),
-                listed_messages_max: 1000,
-                deliveries_max: 0,
-                idempotency_keys_max: 10,
-            }),
+            engine: Engine::new(LIMITS, Told::Deaths),
             output: Output::default(),
             queues: (0..QUEUES).map(message::queue).collect(),
             tickets: 0,

@@ -42,7 +42,7 @@ impl Worker {
     /// Opens the store of the configuration, and waits until it is within reach.
     pub fn new(config: &Config) -> Self {
         let inbox = Arc::new(Inbox::new().expect("an event counter"));
-        let store = OpenStore::open(config, &[Arc::clone(&inbox)]).expect("a store that opens");
+        let store = OpenStore::open(config, &[Arc::clone(&inbox)], &Arc::default()).expect("a store that opens");
         let (gate, health) = (store.gate(), store.health());
         let arrivals = Rc::<Arrivals>::default();
         let mut runtime = Alone::new().expect("a runtime");

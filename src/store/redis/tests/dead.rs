@@ -1,6 +1,6 @@
 //! Dead letters where the histories do not reach: many at once, who tells of them, notes that cross.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     bench::{Agents, Bench, Layout},
@@ -152,6 +152,22 @@ fn what_is_deleted_has_expired_if_its_life_was_over_and_nobody_had_looked() {
     agents.look_after();
     let expired = Told::of(queue("a"), orders[1].id(), State::Expired);
     assert_eq!(agents.told(), [expired]);
+}
+
+#[test]
+fn more_than_one_call_drops_are_told_each_once() {
+    const EXPIRING: usize = 2500;
+    let mut agents = Agents::start(&Bench::new(Layout::Three), 2, &LIMITS, Some(START));
+    agents.answers((0..EXPIRING as u128).map(|it| push(it, &["a"], "x").op()));
+    agents.set_time(START.plus(Duration::from_hours(2)));
+    assert!(handout(agents.answer(pop("a"))).messages.is_empty());
+    let mut told = agents.told();
+    assert!(told.len() > 1000, "{} are told by the pop", told.len());
+    agents.look_after();
+    told.extend(agents.told());
+    assert!(told.iter().all(|it| it.state == State::Expired));
+    let ids: HashSet<TransactionId> = told.iter().map(|it| it.id).collect();
+    assert_eq!((told.len(), ids.len()), (EXPIRING, EXPIRING));
 }
 
 #[test]
