@@ -24,7 +24,7 @@ mod user;
 mod value;
 
 pub use auth::{Auth, CreateQueues, Credentials, NotCredentials};
-pub use callbacks::Callbacks;
+pub use callbacks::{Callbacks, Secret};
 pub use fault::{Fault, Faults, Origin};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};

@@ -48,7 +48,7 @@ impl Reader {
             for (key, given) in keys {
                 self.faults.push(Fault {
                     subject: format!("{section}.{key}"),
-                    value: Some(value::show(&given.value)),
+                    value: Some(value::show_of(&key, &given.value)),
                     reason: reason.clone(),
                     origin: given.origin,
                 });

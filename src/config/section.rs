@@ -204,7 +204,7 @@ impl<'faults> Section<'faults> {
         for (key, given) in self.given {
             self.faults.push(Fault {
                 subject: format!("{}.{key}", self.name),
-                value: Some(value::show(&given.value)),
+                value: Some(value::show_of(&key, &given.value)),
                 reason: format!("unknown key; expected one of {}", names.join(", ")),
                 origin: given.origin,
             });

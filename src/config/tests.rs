@@ -291,20 +291,28 @@ fn a_fault_is_one_line_and_holds_no_secret() {
         redis.queues = [\"http://user:hunter@host\"]
         redis.servers = [\"redis://user:hunter@host\"]
         auth.admin = \"root:hunter\"
-        auth.root = \"root:$argon2id$hunter\"";
+        auth.root = \"root:$argon2id$hunter\"
+        callbacks.secret = \"hunter\"
+        callbacks.secrets = \"hunter\"
+        callback.secret = \"hunter\"";
     let arguments = [
         "redis.transactions=redis://u:hun,hunter@host",
         "redis=u:hunter@host",
     ];
     let faults = lines(load(file, &[], &arguments));
-    assert_eq!(faults.len(), 8, "{faults:?}");
+    assert_eq!(faults.len(), 11, "{faults:?}");
     assert!(!faults.join(" ").contains("hun"), "{faults:?}");
 }
 
 #[test]
 fn a_debug_text_holds_no_password() {
-    let config = load("", &[], &["redis.queues=redis://user:secret@host:1/0"]).unwrap();
-    assert!(!format!("{config:?}").contains("secret"));
+    let arguments = [
+        "redis.queues=redis://user:hunter@host:1/0",
+        "callbacks.secret=hunter-hunter-hunter",
+    ];
+    let config = load("", &[], &arguments).unwrap();
+    assert!(config.callbacks.secret.is_some());
+    assert!(!format!("{config:?}").contains("hunter"));
 }
 
 /// Else the admin's password would not be looked at where a role is asked for.

@@ -14,6 +14,18 @@ const SHOWN: usize = 100;
 /// What values with a password or a hash have in them: an address with a user, or a line for `auth.admin`.
 const MARKS_OF_SECRETS: [&str; 2] = ["@", "$argon2"];
 
+/// What keys of secrets have in their names.
+const SECRET_KEY: &str = "secret";
+
+/// The value of a key that does not exist, as [`show`] does, and left out where the key is called a secret: its
+/// section or itself may be misspelled.
+pub(super) fn show_of(key: &str, value: &Value) -> String {
+    if key.contains(SECRET_KEY) {
+        return "(hidden)".to_owned();
+    }
+    show(value)
+}
+
 /// The value as it would be written in the file, cut short where it is long, and left out where it may be a secret:
 /// faults go to logs.
 pub(super) fn show(value: &Value) -> String {
