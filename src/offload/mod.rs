@@ -1,5 +1,8 @@
 //! A thread pool of its own for what may take long and must hold up no worker: history and callbacks.
 
+// Until the pool is here.
+#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+pub mod callbacks;
 mod event;
 // Until the intake is here.
 #[allow(dead_code, unused_imports)]

@@ -1,0 +1,99 @@
+//! One attempt: a POST, and what comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use reqwest::{ClientBuilder, Response, redirect};
+use rustls::crypto::ring;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::callback::Callback;
+use super::failure::Failure;
+use super::kept::{IDLE_MAX, IDLE_PER_HOST_MAX};
+use super::resolver::Resolver;
+use super::signature::Signer;
+use crate::config;
+
+/// Posts callbacks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    signer: Option<Signer>,
+    timeout: Duration,
+    allow_private: bool,
+}
+
+const SIGNATURE: &str = "X-Popbox-Signature";
+
+/// What is read of an answer's body, so that its connection can be used again. With more the connection is closed.
+const ANSWER_BYTES_MAX: usize = 4096;
+
+impl Client {
+    pub(super) fn new(settings: &config::Callbacks) -> reqwest::Result<Self> {
+        // Another part of the process may have done it.
+        let _ = ring::default_provider().install_default();
+        let resolver = Arc::new(Resolver::new(settings.allow_private));
+        let builder = || {
+            ClientBuilder::new()
+                .dns_resolver(Arc::clone(&resolver))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .http1_only()
+                .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+                .pool_idle_timeout(IDLE_MAX)
+                .user_agent("popbox")
+        };
+        let http = builder().build().or_else(|error| {
+            warn!(%error, "the system has no certificates to trust: callbacks to https will fail");
+            builder().tls_certs_only([]).build()
+        })?;
+        Ok(Self {
+            http,
+            signer: settings.secret.as_ref().and_then(Signer::new),
+            timeout: settings.timeout,
+            allow_private: settings.allow_private,
+        })
+    }
+
+    /// Tells a producer once. With `keeps`, the connection may be used again.
+    pub(super) async fn post(self, callback: Callback, keeps: bool) -> Result<(), Failure> {
+        if !self.allow_private && callback.target.is_private() {
+            return Err(Failure::Refused);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let body = callback.body();
+        let mut request = self
+            .http
+            .post(callback.target.url().clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(signer) = &self.signer {
+            request = request.header(SIGNATURE, signer.sign(&body));
+        }
+        if !keeps {
+            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let sent = timeout_at(deadline, request.body(body).send()).await;
+        let response = sent.map_err(|_| Failure::Late)??;
+        let status = response.status();
+        // The head says it all. Of the rest only the end is of interest, and whether it comes does not matter.
+        let _ = timeout_at(deadline, read_rest(response)).await;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(Failure::Status(status.as_u16()))
+        }
+    }
+}
+
+async fn read_rest(mut response: Response) {
+    let mut left = ANSWER_BYTES_MAX;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if chunk.len() > left {
+            return;
+        }
+        left -= chunk.len();
+    }
+}

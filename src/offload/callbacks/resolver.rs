@@ -1,0 +1,83 @@
+//! Names to addresses, without those that callbacks must not reach.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+
+use super::address::is_public;
+use super::failure::RefusedAddress;
+
+/// Asks the system. A connection goes to one of the addresses given, so nothing can change between this look at them
+/// and the use of them.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    allow_private: bool,
+    lookups: Arc<Semaphore>,
+}
+
+/// Each takes a thread, also when nobody waits for it any more: a slow name server must not take all of them.
+const LOOKUPS_MAX: usize = 64;
+
+impl Resolver {
+    pub(super) fn new(allow_private: bool) -> Self {
+        Self {
+            allow_private,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookups = Arc::clone(&self.lookups);
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let permit = lookups.acquire_owned().await?;
+            // A task of its own, which goes on where the attempt is given up: the permit is for the thread.
+            let lookup = tokio::spawn(async move {
+                let _permit = permit;
+                let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+                std::io::Result::Ok(found.collect::<Vec<_>>())
+            });
+            let addresses = allowed(lookup.await??, allow_private)?;
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Those of a name's addresses that may be reached; a fault if it has some and none may.
+fn allowed(
+    mut found: Vec<SocketAddr>,
+    allow_private: bool,
+) -> Result<Vec<SocketAddr>, RefusedAddress> {
+    let are_some = !found.is_empty();
+    found.retain(|address| allow_private || is_public(address.ip()));
+    if are_some && found.is_empty() {
+        return Err(RefusedAddress);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_names_addresses_only_public_ones_are_given() {
+        let addresses = |texts: &[&str]| {
+            let addresses = texts.iter().map(|text| text.parse().unwrap());
+            addresses.collect::<Vec<SocketAddr>>()
+        };
+        let found = addresses(&["127.0.0.1:0", "1.1.1.1:0", "[fe80::1]:0", "[2a00::1]:0"]);
+        assert_eq!(
+            allowed(found.clone(), false).unwrap(),
+            addresses(&["1.1.1.1:0", "[2a00::1]:0"])
+        );
+        assert_eq!(allowed(found.clone(), true).unwrap(), found);
+        assert!(allowed(addresses(&["10.0.0.1:0", "[::1]:0"]), false).is_err());
+        assert!(allowed(Vec::new(), false).unwrap().is_empty());
+    }
+}
