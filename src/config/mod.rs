@@ -8,14 +8,17 @@ mod auth;
 mod callbacks;
 mod duration;
 mod fault;
+mod history;
 mod limits;
 mod log;
+mod mongo_uri;
 mod reader;
 mod redis;
 mod redis_address;
 mod section;
 mod server;
 mod settings;
+mod sink;
 mod size;
 mod sources;
 mod store;
@@ -26,11 +29,14 @@ mod value;
 pub use auth::{Auth, CreateQueues, Credentials, NotCredentials};
 pub use callbacks::{Callbacks, Secret};
 pub use fault::{Fault, Faults, Origin};
+pub use history::History;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use mongo_uri::{MongoUri, NotAMongoUri};
 pub use redis::Redis;
 pub use redis_address::{NotARedisAddress, RedisAddress};
 pub use server::Server;
+pub use sink::{Field, Sink, SinkEvent};
 pub use size::{NotASize, Size};
 pub use sources::Sources;
 pub use store::{Durability, Store, StoreKind};
@@ -57,6 +63,8 @@ pub struct Config {
     pub auth: Auth,
     /// `[callbacks]`: what is told to others when a message is delivered.
     pub callbacks: Callbacks,
+    /// `[history]`: a record of what happened, in MongoDB.
+    pub history: History,
     /// `[log]`: what is logged, and how.
     pub log: Log,
 }
@@ -88,6 +96,7 @@ impl Config {
             limits: reader.section("limits", Limits::read),
             auth: reader.section("auth", Auth::read),
             callbacks: reader.section("callbacks", Callbacks::read),
+            history: reader.section("history", History::read),
             log: reader.section("log", Log::read),
         }
     }

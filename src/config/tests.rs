@@ -132,16 +132,28 @@ fn a_fault_names_key_value_and_what_is_allowed() {
             "redis.transactions = [\"http://a\"]: expected a list of addresses redis://[[user]:password@]host[:port][/database]",
         ),
         (
+            "history.uri = \"127.0.0.1\"",
+            "history.uri = (hidden: it may hold a password): expected \"\" or a connection string mongodb://[user:password@]host[:port][/?options] or mongodb+srv://..., without w=0",
+        ),
+        (
+            "history.database = \"a.b\"",
+            "history.database = \"a.b\": expected a name of 1 to 63 bytes without any of /\\. \"$*<>:|?",
+        ),
+        (
+            "history.sinks = [{event = \"*\"}]",
+            "history.sinks = [{ event = \"*\" }]: expected a list of 1 to 16 sinks { event = \"NEWSTATE\" or \"ACTION\" or \"*\", collection = \"name\", filter = { field = \"value\" or [\"value\"] }, take = [\"field\"] }, where filter and take may be left out",
+        ),
+        (
             "log.colour = 1",
             "log.colour = 1: unknown key; expected one of level, format, access",
         ),
         (
             "limit.max_pop = 1",
-            "limit.max_pop = 1: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, log",
+            "limit.max_pop = 1: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, history, log",
         ),
         (
             "[limit]",
-            "limit: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, log",
+            "limit: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, history, log",
         ),
         (
             "max_pop = 1",
@@ -172,7 +184,7 @@ fn a_fault_names_its_source() {
             "log.access = \"maybe\": expected true or false (from --set)",
             "log.colour = \"red\": unknown key; expected one of level, format, access (from POPBOX_LOG__COLOUR)",
             "limit.max_pop = \"1\": unknown section; expected one of server, tls, store, redis, limits, auth, \
-             callbacks, log (from POPBOX_LIMIT__MAX_POP)",
+             callbacks, history, log (from POPBOX_LIMIT__MAX_POP)",
         ]
     );
 }
@@ -292,27 +304,25 @@ fn a_fault_is_one_line_and_holds_no_secret() {
         redis.servers = [\"redis://user:hunter@host\"]
         auth.admin = \"root:hunter\"
         auth.root = \"root:$argon2id$hunter\"
-        callbacks.secret = \"hunter\"
-        callbacks.secrets = \"hunter\"
-        callback.secret = \"hunter\"";
+        history.uri = \"user:hunter\"";
     let arguments = [
         "redis.transactions=redis://u:hun,hunter@host",
         "redis=u:hunter@host",
     ];
     let faults = lines(load(file, &[], &arguments));
-    assert_eq!(faults.len(), 11, "{faults:?}");
+    assert_eq!(faults.len(), 9, "{faults:?}");
     assert!(!faults.join(" ").contains("hun"), "{faults:?}");
 }
 
 #[test]
 fn a_debug_text_holds_no_password() {
     let arguments = [
-        "redis.queues=redis://user:hunter@host:1/0",
-        "callbacks.secret=hunter-hunter-hunter",
+        "redis.queues=redis://user:secret@host:1/0",
+        "history.uri=mongodb://user:secret@host",
     ];
     let config = load("", &[], &arguments).unwrap();
-    assert!(config.callbacks.secret.is_some());
-    assert!(!format!("{config:?}").contains("hunter"));
+    assert!(config.history.uri.is_some());
+    assert!(!format!("{config:?}").contains("secret"));
 }
 
 /// Else the admin's password would not be looked at where a role is asked for.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use toml::{Table, Value};
 
 use super::auth::Credentials;
+use super::value;
 
 /// Somebody who may do what a role is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,16 +50,8 @@ impl User {
 
     /// Reads all of them; as a string, too, which is all that the environment has.
     pub(super) fn read_list(value: &Value) -> Option<Vec<Self>> {
-        let users = match value {
-            Value::Array(users) => users.clone(),
-            Value::String(text) if text.trim().is_empty() => Vec::new(),
-            Value::String(text) => {
-                let table = format!("users = {text}").parse::<Table>().ok()?;
-                table.get("users")?.as_array()?.clone()
-            }
-            _ => return None,
-        };
-        let users = users.iter().map(|user| Self::read(user.as_table()?));
+        let users = value::tables(value)?;
+        let users = users.iter().map(Self::read);
         let users = users.collect::<Option<Vec<_>>>()?;
         let mut names = HashSet::new();
         let is_new = |user: &Self| names.insert(user.credentials.user.clone());

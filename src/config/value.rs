@@ -98,6 +98,20 @@ pub(super) fn list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// A list of tables; in a string as TOML has it inline, and nothing for the empty list.
+pub(super) fn tables(value: &Value) -> Option<Vec<Table>> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| item.as_table().cloned()).collect(),
+        Value::String(text) if text.trim().is_empty() => Some(Vec::new()),
+        Value::String(text) => {
+            let table = format!("list = {text}").parse::<Table>().ok()?;
+            let array = table.get("list").filter(|list| list.is_array())?;
+            tables(array)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
