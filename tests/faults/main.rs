@@ -6,7 +6,7 @@
 //!
 //! A module is a part of the site (`agent`, `site`), of those who use it (`producer`, `repeater`, `consumer`, `rude`,
 //! `redriver`), of the faults (`fault`, `wires`, `schedule`, `course`, `probe`), or of the judgement (`ledger`,
-//! `examination`, `verdict`, `report`). `proxy`, `clock` and `disk` have tests of their own.
+//! `examination`, `verdict`, `report`). `clock` and `disk` have tests of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -26,7 +26,6 @@ mod outlet;
 mod plan;
 mod probe;
 mod producer;
-mod proxy;
 mod redriver;
 mod repeater;
 mod report;

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use popbox_test_support::{Redis, RedisReply, scratch};
+use popbox_test_support::{Proxy, Redis, RedisReply, scratch};
 use tempfile::TempDir;
 
 use super::agent::Agent;
 use super::arrangement::Arrangement;
-use super::proxy::Proxy;
 
 /// How often a message is delivered before it is a dead letter.
 pub(crate) const MAX_DELIVERIES: usize = 3;

@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use popbox_test_support::Random;
+use popbox_test_support::{Direction, Proxy, Random};
 
 use super::fault::{Fault, Heal};
-use super::proxy::{Direction, Proxy};
 use super::site::Site;
 
 /// How much of what Redis answers still comes before a reset, in bytes.

@@ -5,6 +5,7 @@
 
 mod link;
 
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use popbox_test_support::free_address;
 use socket2::SockRef;
 
+use super::port::free_address;
 use link::Link;
 
 /// How many addresses are tried: another process may be faster at one.
@@ -27,13 +28,15 @@ const LINKS_MAX: usize = 512;
 
 /// A way along the wires. The server is what the proxy leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// Requests.
     ToServer,
+    /// Answers.
     ToClient,
 }
 
 /// A proxy, and what happens on its wires.
-pub(crate) struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     wires: Arc<Wires>,
     /// Whoever takes connections in; none while they are cut.
@@ -42,7 +45,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// A proxy to a server, with sound wires.
-    pub(crate) fn to(server: SocketAddr) -> Self {
+    pub fn to(server: SocketAddr) -> Self {
         let wires = Arc::new(Wires {
             server,
             state: Mutex::default(),
@@ -66,35 +69,35 @@ impl Proxy {
     }
 
     /// Where clients connect.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Closes every connection on both sides, and refuses new ones.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         *self.acceptor() = None;
         self.wires.end_links(End::Closed);
     }
 
     /// Resets every connection on both sides; new ones are taken.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         self.wires.end_links(End::Reset);
     }
 
     /// Lets so many more bytes through to clients, over all connections together, and resets the connection that has
     /// the last of them: in the middle of an answer, unless it happens to end there.
-    pub(crate) fn reset_after(&self, bytes_to_client: usize) {
+    pub fn reset_after(&self, bytes_to_client: usize) {
         self.wires
             .change(|state| state.reset_after = Some(bytes_to_client));
     }
 
     /// Holds each piece for so long before it is passed on. Pieces stay in order, so this also makes the wire narrow.
-    pub(crate) fn delay(&self, delay: Duration) {
+    pub fn delay(&self, delay: Duration) {
         self.wires.change(|state| state.delay = delay);
     }
 
     /// Lets nothing more through in this direction, while the other flows.
-    pub(crate) fn stall(&self, direction: Direction) {
+    pub fn stall(&self, direction: Direction) {
         self.wires.change(|state| match direction {
             Direction::ToServer => state.is_server_deaf = true,
             Direction::ToClient => state.is_client_deaf = true,
@@ -102,12 +105,12 @@ impl Proxy {
     }
 
     /// Takes new connections in, as the kernel would, and lets nothing through on them.
-    pub(crate) fn swallow_new(&self) {
+    pub fn swallow_new(&self) {
         self.wires.change(|state| state.is_swallowing = true);
     }
 
     /// Makes the wires sound again. What was held goes on its way; what was closed stays closed.
-    pub(crate) fn heal(&self) {
+    pub fn heal(&self) {
         self.wires.change(|state| {
             *state = State {
                 links: std::mem::take(&mut state.links),
@@ -125,7 +128,7 @@ impl Proxy {
     }
 
     /// How many connections run over it.
-    pub(crate) fn link_count(&self) -> usize {
+    pub fn link_count(&self) -> usize {
         self.wires.state().links.len()
     }
 
