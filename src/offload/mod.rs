@@ -4,6 +4,9 @@
 #[cfg_attr(not(test), allow(dead_code, unused_imports))]
 pub mod callbacks;
 mod event;
+// Until it is started with the pool.
+#[cfg_attr(not(test), allow(dead_code))]
+pub mod history;
 // Until the intake is here.
 #[allow(dead_code, unused_imports)]
 mod spool;

@@ -1,0 +1,98 @@
+//! A record of what happened, in MongoDB: the states that messages had, and what was asked for.
+//!
+//! A `writer` reads events from the spool, makes documents of them (`draft`), and writes them in batches, for as long
+//! as it takes: what is not in MongoDB is in the spool. The id of a document is its place in the spool's log, so what is
+//! written twice is there once. `look` reads it all back.
+
+mod batch;
+mod database;
+mod draft;
+mod indexes;
+mod json;
+mod look;
+mod notice;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod writer;
+
+pub use look::{BYTES_MAX, EVENTS_DEFAULT, EVENTS_MAX, Past, Span, Unavailable};
+pub use tally::Tally;
+
+use tokio::sync::watch;
+
+use super::spool::Reader;
+use crate::config;
+use crate::mailbox::{QueueName, TransactionId};
+use database::Database;
+use writer::Writer;
+
+/// The history: written by [`History::run`], and looked at by whoever has it.
+pub struct History {
+    settings: config::History,
+    agent: String,
+    /// Of its sinks, each once.
+    collections: Vec<String>,
+    database: Database,
+    tally: Tally,
+}
+
+impl History {
+    /// The history of the server that is called `agent`. Nothing is connected to yet.
+    pub fn new(settings: config::History, agent: String) -> Self {
+        let mut collections: Vec<String> = Vec::new();
+        for sink in &settings.sinks {
+            if !collections.contains(&sink.collection) {
+                collections.push(sink.collection.clone());
+            }
+        }
+        Self {
+            database: Database::new(&settings),
+            settings,
+            agent,
+            collections,
+            tally: Tally::default(),
+        }
+    }
+
+    /// How far it is.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What happened to a transaction.
+    pub async fn of_transaction(&self, id: TransactionId, span: Span) -> Result<Past, Unavailable> {
+        let wanted = look::of_transaction(id);
+        look::look(&self.database, &self.collections, wanted, span).await
+    }
+
+    /// What happened to a queue.
+    pub async fn of_queue(&self, queue: &QueueName, span: Span) -> Result<Past, Unavailable> {
+        let wanted = look::of_queue(queue);
+        look::look(&self.database, &self.collections, wanted, span).await
+    }
+
+    /// Each sink, with the number of its collection.
+    fn sinks(&self) -> impl Iterator<Item = (&config::Sink, usize)> {
+        self.settings.sinks.iter().filter_map(|sink| {
+            let mut names = self.collections.iter();
+            let number = names.position(|name| *name == sink.collection)?;
+            Some((sink, number))
+        })
+    }
+
+    /// Writes what the reader gives, until it is told to stop. After that nothing can be looked at.
+    pub(super) async fn run(&self, reader: Reader, stop: watch::Receiver<bool>) {
+        let writer = Writer::new(self, reader, stop.clone());
+        let indexes = indexes::make(&self.database, &self.settings, &self.collections);
+        let mut stop = stop;
+        tokio::join!(writer.run(), async {
+            tokio::select! {
+                () = indexes => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+        self.database.close().await;
+    }
+}

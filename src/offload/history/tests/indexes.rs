@@ -1,0 +1,126 @@
+//! Which indexes there are.
+
+use std::time::Duration;
+
+use mongodb::IndexModel;
+use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
+use popbox_test_support::Mongo;
+
+use super::stage::{Stage, settings, sink, state};
+use crate::config::{self, SinkEvent};
+use crate::mailbox::State;
+
+/// The keys of each index of a collection but that of ids, with the seconds that it keeps documents.
+async fn indexes(stage: &Stage, collection: &str) -> Vec<(Document, Option<u64>)> {
+    let collection = stage.collection(collection).await;
+    // An error means that there is no collection yet.
+    let Ok(mut cursor) = collection.list_indexes().await else {
+        return Vec::new();
+    };
+    let mut indexes = Vec::new();
+    while cursor.advance().await.unwrap() {
+        let model = cursor.deserialize_current().unwrap();
+        let seconds = model.options.and_then(|options| options.expire_after);
+        indexes.push((model.keys, seconds.map(|it| it.as_secs())));
+    }
+    indexes.retain(|(keys, _)| *keys != doc! {"_id": 1});
+    indexes
+}
+
+/// Waits until a collection has so many.
+async fn until_there_are(
+    stage: &Stage,
+    count: usize,
+    collection: &str,
+) -> Vec<(Document, Option<u64>)> {
+    loop {
+        let indexes = indexes(stage, collection).await;
+        if indexes.len() >= count {
+            return indexes;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_collection_has_them_once() {
+    let mongo = Mongo::any();
+    let settings = config::History {
+        retention: Duration::from_millis(86_400_500),
+        sinks: vec![sink(SinkEvent::NewState, "a"), sink(SinkEvent::Action, "b")],
+        ..settings(&mongo)
+    };
+    let mut stage = Stage::new(mongo, settings);
+    for _ in 0..2 {
+        stage.start();
+        for collection in ["a", "b"] {
+            let expected = [
+                (doc! {"transaction": 1, "timestamp": 1}, None),
+                (doc! {"queue": 1, "tenant": 1, "timestamp": 1}, None),
+                (doc! {"timestamp": 1}, Some(86_401)),
+            ];
+            assert_eq!(until_there_are(&stage, 3, collection).await, expected);
+        }
+        stage.stop().await;
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_there_with_another_retention_stays() {
+    let mongo = Mongo::any();
+    let settings = config::History {
+        retention: Duration::from_hours(1),
+        sinks: vec![sink(SinkEvent::NewState, "a"), sink(SinkEvent::Action, "b")],
+        ..settings(&mongo)
+    };
+    let mut stage = Stage::new(mongo, settings);
+    let options = IndexOptions::builder()
+        .expire_after(Duration::from_secs(5_000))
+        .build();
+    let theirs = IndexModel::builder()
+        .keys(doc! {"timestamp": 1})
+        .options(options)
+        .build();
+    stage
+        .collection("a")
+        .await
+        .create_index(theirs)
+        .await
+        .unwrap();
+    stage.start();
+    stage.tell(&state(1, State::Pending));
+    // Those of the next collection are made all the same.
+    until_there_are(&stage, 3, "b").await;
+    let of_a = until_there_are(&stage, 3, "a").await;
+    assert!(
+        of_a.contains(&(doc! {"timestamp": 1}, Some(5_000))),
+        "{of_a:?}"
+    );
+    stage.until_all_is_in().await;
+    stage.end().await;
+}
+
+/// One who may only write has no index made, and is not held up by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_to_make_them_that_is_missing_holds_up_nothing() {
+    let mongo = Mongo::own();
+    let settings = settings(&mongo);
+    let mut stage = Stage::new(mongo, settings);
+    stage
+        .fail(
+            1_000_000,
+            doc! {"failCommands": ["createIndexes"], "errorCode": 13},
+        )
+        .await;
+    stage.start();
+    stage.tell(&state(1, State::Pending));
+    stage.until_all_is_in().await;
+    assert_eq!(stage.documents("popbox_ev").await.len(), 1);
+    stage
+        .fail(1, doc! {"failCommands": ["createIndexes"], "errorCode": 13})
+        .await;
+    until_there_are(&stage, 2, "popbox_ev").await;
+    stage.end().await;
+}

@@ -1,0 +1,264 @@
+//! What is read back.
+
+use popbox_test_support::Mongo;
+use serde_json::{Value, json};
+
+use super::super::{EVENTS_MAX, Past, Span};
+use super::stage::{Stage, plain, settings, sink, states, transaction};
+use crate::config::{self, Field, Sink, SinkEvent};
+use crate::mailbox::{QueueName, Realm, State, Tenant, UnixMillis};
+use crate::offload::{Action, Event};
+
+/// In the future, so that no retention is over.
+const START: UnixMillis = UnixMillis(4_102_444_800_007);
+
+fn after(millis: u64) -> UnixMillis {
+    UnixMillis(START.0 + millis)
+}
+
+fn action(at: UnixMillis, realm: Realm, tenant: &Tenant, postdata: &str) -> Event {
+    Event::Action(Box::new(Action {
+        at,
+        action: "USERPOP".into(),
+        realm,
+        tenant: tenant.clone(),
+        queue: Some("q".into()),
+        transaction: None,
+        max_msg: Some(1),
+        total_msg: None,
+        postdata: Some(postdata.into()),
+        error: None,
+    }))
+}
+
+/// A history of these events, all of them in.
+async fn stage(sinks: Vec<Sink>, events: &[Event]) -> Stage {
+    let mongo = Mongo::any();
+    let settings = config::History {
+        sinks,
+        batch: 1_000,
+        ..settings(&mongo)
+    };
+    let mut stage = Stage::new(mongo, settings);
+    stage.start();
+    for event in events {
+        stage.tell(event);
+    }
+    stage.until_all_is_in().await;
+    stage
+}
+
+fn span(since: Option<UnixMillis>, limit: usize) -> Span {
+    Span { since, limit }
+}
+
+fn values(past: &Past, field: &str) -> Vec<Value> {
+    past.events
+        .iter()
+        .map(|event| event[field].clone())
+        .collect()
+}
+
+/// The collections overlap, and one of them has less of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn collections_are_read_as_one() {
+    let sinks = vec![
+        sink(SinkEvent::Action, "actions"),
+        sink(SinkEvent::NewState, "states"),
+        Sink {
+            filter: vec![(Field::State, vec!["Dead".to_owned()])],
+            take: vec![Field::Queue, Field::Transaction],
+            ..sink(SinkEvent::NewState, "dead")
+        },
+    ];
+    let of = |state, at| states(transaction(1), after(at), state, vec![plain("q")]);
+    let events = [
+        of(State::Pending, 0),
+        action(after(1), Realm::Plain, &Tenant(None), ""),
+        of(State::Blocked, 1),
+        of(State::Dead, 2),
+        states(
+            transaction(2),
+            after(3),
+            State::Pending,
+            vec![plain("q"), plain("other")],
+        ),
+    ];
+    let stage = stage(sinks, &events).await;
+    let past = stage
+        .history
+        .of_queue(&plain("q"), Span::default())
+        .await
+        .unwrap();
+    assert!(!past.has_more);
+    let times = values(&past, "timestamp");
+    let expected =
+        ["007", "008", "008", "009", "010"].map(|it| json!(format!("2100-01-01T00:00:00.{it}Z")));
+    assert_eq!(times, expected);
+    assert_eq!(
+        past.events[1],
+        json!({"event": "ACTION", "agent": "agent-1", "action": "USERPOP", "queue": "q", "max_msg": 1,
+            "postdata": "", "timestamp": "2100-01-01T00:00:00.008Z"})
+    );
+    let past = stage
+        .history
+        .of_transaction(transaction(1), Span::default())
+        .await
+        .unwrap();
+    let states = values(&past, "state");
+    assert_eq!(states, ["Pending", "Blocked", "Dead"]);
+    let past = stage
+        .history
+        .of_transaction(transaction(9), Span::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        past,
+        Past {
+            events: Vec::new(),
+            has_more: false
+        }
+    );
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_since_the_last_one_misses_nothing() {
+    let sinks = vec![
+        sink(SinkEvent::NewState, "states"),
+        sink(SinkEvent::Action, "actions"),
+    ];
+    let mut events = Vec::new();
+    for number in 0..10 {
+        events.push(states(
+            transaction(number),
+            after(u64::from(number)),
+            State::Pending,
+            vec![plain("q")],
+        ));
+        events.push(action(
+            after(u64::from(number)),
+            Realm::Plain,
+            &Tenant(None),
+            &number.to_string(),
+        ));
+    }
+    let stage = stage(sinks, &events).await;
+    let look = async |since, limit| {
+        stage
+            .history
+            .of_queue(&plain("q"), span(since, limit))
+            .await
+            .unwrap()
+    };
+    let whole = look(None, EVENTS_MAX + 1).await;
+    assert_eq!((whole.events.len(), whole.has_more), (20, false));
+    for (since, limit, expected, has_more) in [
+        (None, 7, 0..7, true),
+        (None, 20, 0..20, false),
+        (None, 0, 0..1, true),
+        (Some(after(5)), 3, 10..13, true),
+        (Some(after(5)), 10, 10..20, false),
+        (Some(after(10)), 10, 20..20, false),
+    ] {
+        let past = look(since, limit).await;
+        assert_eq!(
+            past.events,
+            whole.events[expected.clone()],
+            "{since:?} {limit}"
+        );
+        assert_eq!(past.has_more, has_more, "{since:?} {limit}");
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_of_one_name_are_kept_apart() {
+    let owners = [
+        (Realm::Plain, Tenant(None)),
+        (Realm::Plain, Tenant(Some("a".into()))),
+        (Realm::Plain, Tenant(Some("b".into()))),
+        (Realm::Secured, Tenant(None)),
+        (Realm::Secured, Tenant(Some("a".into()))),
+    ];
+    let mut events = Vec::new();
+    for (number, (realm, tenant)) in (0..).zip(&owners) {
+        let queue = QueueName::new(*realm, tenant.clone(), "q");
+        events.push(states(
+            transaction(number),
+            after(0),
+            State::Pending,
+            vec![queue],
+        ));
+        events.push(action(after(1), *realm, tenant, &number.to_string()));
+    }
+    let sinks = vec![Sink {
+        take: vec![Field::Transaction, Field::Queue, Field::Postdata],
+        ..sink(SinkEvent::Any, "events")
+    }];
+    let stage = stage(sinks, &events).await;
+    for (number, (realm, tenant)) in (0..).zip(&owners) {
+        let queue = QueueName::new(*realm, tenant.clone(), "q");
+        let past = stage
+            .history
+            .of_queue(&queue, Span::default())
+            .await
+            .unwrap();
+        assert_eq!(past.events.len(), 2, "{queue:?}");
+        assert_eq!(
+            past.events[0]["transaction"],
+            transaction(number).to_string()
+        );
+        assert_eq!(past.events[1]["postdata"], number.to_string());
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_back_at_once_has_a_bound_in_bytes() {
+    let sinks = vec![
+        sink(SinkEvent::NewState, "states"),
+        sink(SinkEvent::Action, "actions"),
+    ];
+    let large = "x".repeat(3 << 20);
+    let mut events = Vec::new();
+    for number in 0..7 {
+        events.push(action(
+            after(number * 2),
+            Realm::Plain,
+            &Tenant(None),
+            &large,
+        ));
+        events.push(states(
+            transaction(1),
+            after(number * 2 + 1),
+            State::Pending,
+            vec![plain("q")],
+        ));
+    }
+    let stage = stage(sinks, &events).await;
+    let mut seen = Vec::new();
+    let mut since = None;
+    let mut looks = 0;
+    loop {
+        let past = stage
+            .history
+            .of_queue(&plain("q"), span(since, 100))
+            .await
+            .unwrap();
+        looks += 1;
+        seen.extend(values(&past, "timestamp"));
+        if !past.has_more {
+            break;
+        }
+        assert!(past.events.len() >= 10, "five large ones fit");
+        let last = u64::try_from(seen.len()).unwrap() - 1;
+        // The last one is given again.
+        seen.pop();
+        since = Some(after(last));
+    }
+    assert_eq!(looks, 2);
+    assert_eq!(seen.len(), 14);
+    assert!(seen.is_sorted_by_key(|it| it.as_str().unwrap_or_default().to_owned()));
+    stage.end().await;
+}
