@@ -53,20 +53,12 @@ impl Database {
     }
 
     /// Bounds what is done with it. The driver itself would wait for ever for a server that says nothing.
-    pub(super) async fn within<T, E: Into<Fault>>(
+    pub(super) async fn within<T>(
         &self,
-        timeout: Duration,
-        work: impl Future<Output = Result<T, E>>,
+        work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        match tokio::time::timeout(timeout, work).await {
-            Ok(result) => result.map_err(Into::into),
-            Err(_) => Err(Fault::Late(timeout)),
-        }
-    }
-
-    /// How long one call may take.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
+        let result = tokio::time::timeout(self.timeout, work).await;
+        result.unwrap_or(Err(Fault::Late(self.timeout)))
     }
 
     /// Ends its connections and background tasks; nothing can be done with it any more.

@@ -1,44 +1,64 @@
 //! The indexes of the history's collections.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::IndexOptions;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::database::{Database, Fault};
 use super::trouble::Trouble;
 use crate::config;
 
-/// How long the making of one index may take, of a collection that has much in it.
-const TIMEOUT: Duration = Duration::from_mins(10);
-
 /// What MongoDB answers where there is such an index with other options, or another one of that name.
 const CONFLICTS: [i32; 2] = [85, 86];
 
-/// Makes those that are missing, and tries until it has.
-pub(super) async fn make(database: &Database, settings: &config::History, collections: &[String]) {
-    let mut trouble = Trouble::new("make an index", settings.backoff);
-    for collection in collections {
-        for (keys, options) in wanted(settings.retention) {
-            let model = IndexModel::builder().keys(keys.clone()).options(options);
-            let model = model.build();
-            loop {
-                let making = make_one(database, collection, model.clone());
-                match database.within(TIMEOUT, making).await {
-                    Ok(()) => break,
-                    Err(Fault::Driver(error)) if is_conflict(&error.kind) => {
-                        tracing::warn!(
-                            "history: {collection} has an index of its own on {keys}, which stays: {error}"
-                        );
-                        break;
-                    }
-                    Err(fault) => sleep(trouble.lasts(Instant::now(), &fault)).await,
+/// Indexes that are still to be made.
+pub(super) struct Indexes {
+    /// Each with its collection.
+    missing: VecDeque<(String, IndexModel)>,
+    trouble: Trouble,
+    /// When it is tried again.
+    due: Option<Instant>,
+}
+
+impl Indexes {
+    /// Those that each collection is to have.
+    pub(super) fn new(settings: &config::History, collections: &[String]) -> Self {
+        let missing = collections.iter().flat_map(|collection| {
+            let models = models(settings.retention).into_iter();
+            models.map(|model| (collection.clone(), model))
+        });
+        Self {
+            missing: missing.collect(),
+            trouble: Trouble::new("make an index", settings.backoff),
+            due: None,
+        }
+    }
+
+    /// Makes those that are missing. If that fails, it is for a later call: documents are not to wait for it.
+    pub(super) async fn make(&mut self, database: &Database) {
+        while let Some((collection, model)) = self.missing.front() {
+            if self.due.is_some_and(|due| Instant::now() < due) {
+                return;
+            }
+            let making = make_one(database, collection, model.clone());
+            match database.within(making).await {
+                Ok(()) => self.trouble.is_over(Instant::now()),
+                Err(Fault::Driver(error)) if is_conflict(&error.kind) => tracing::warn!(
+                    "history: {collection} has an index of its own on {}, which stays: {error}",
+                    model.keys
+                ),
+                Err(fault) => {
+                    let wait = self.trouble.lasts(Instant::now(), &fault);
+                    self.due = Some(Instant::now() + wait);
+                    return;
                 }
             }
-            trouble.is_over(Instant::now());
+            self.missing.pop_front();
         }
     }
 }
@@ -49,21 +69,21 @@ async fn make_one(database: &Database, collection: &str, model: IndexModel) -> R
     Ok(())
 }
 
-fn wanted(retention: Duration) -> Vec<(Document, Option<IndexOptions>)> {
-    let mut wanted = vec![
-        (doc! {"transaction": 1, "timestamp": 1}, None),
-        (doc! {"queue": 1, "tenant": 1, "timestamp": 1}, None),
+fn models(retention: Duration) -> Vec<IndexModel> {
+    let model = |keys: Document| IndexModel::builder().keys(keys).build();
+    let mut models = vec![
+        model(doc! {"transaction": 1, "timestamp": 1}),
+        model(doc! {"queue": 1, "tenant": 1, "timestamp": 1}),
     ];
     if !retention.is_zero() {
         // MongoDB counts in seconds.
-        let seconds = retention.as_millis().div_ceil(1000);
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-        let options = IndexOptions::builder()
-            .expire_after(Duration::from_secs(seconds))
-            .build();
-        wanted.push((doc! {"timestamp": 1}, Some(options)));
+        let seconds = retention.as_secs() + u64::from(retention.subsec_nanos() > 0);
+        let options = IndexOptions::builder().expire_after(Duration::from_secs(seconds));
+        let keys = doc! {"timestamp": 1};
+        let model = IndexModel::builder().keys(keys).options(options.build());
+        models.push(model.build());
     }
-    wanted
+    models
 }
 
 fn is_conflict(kind: &ErrorKind) -> bool {

@@ -3,6 +3,9 @@
 use mongodb::bson::{Bson, DateTime, Document};
 use serde_json::{Map, Value};
 
+/// The end of the year 9999.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
+
 /// A document without its id.
 pub(super) fn object(document: Document) -> Value {
     let shown = document.into_iter().filter(|(name, _)| name != "_id");
@@ -27,6 +30,9 @@ fn value(bson: Bson) -> Value {
 
 /// Such as `2026-11-21T16:33:25.157Z`; none where the year has more than four digits.
 fn iso(date: DateTime) -> Option<String> {
+    if date.timestamp_millis() > LAST_MILLIS {
+        return None;
+    }
     let millis = date.timestamp_millis().rem_euclid(1000);
     let whole = DateTime::from_millis(date.timestamp_millis() - millis);
     let text = whole.try_to_rfc3339_string().ok()?;
@@ -59,10 +65,11 @@ mod tests {
             (0, "1970-01-01T00:00:00.000Z"),
             (-1, "1969-12-31T23:59:59.999Z"),
             (1_795_278_805_100, "2026-11-21T16:33:25.100Z"),
+            (LAST_MILLIS, "9999-12-31T23:59:59.999Z"),
             (1_795_278_805_007, "2026-11-21T16:33:25.007Z"),
         ] {
             assert_eq!(iso(DateTime::from_millis(millis)).as_deref(), Some(text));
         }
-        assert_eq!(iso(DateTime::MAX), None);
+        assert_eq!(iso(DateTime::from_millis(LAST_MILLIS + 1)), None);
     }
 }

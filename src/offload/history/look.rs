@@ -83,7 +83,7 @@ pub(super) async fn look(
         }
         Ok::<_, Fault>(shelves)
     };
-    let shelves = database.within(database.timeout(), looking).await;
+    let shelves = database.within(looking).await;
     let shelves = shelves.map_err(|fault| Unavailable(fault.to_string()))?;
     Ok(merged(shelves, limit))
 }

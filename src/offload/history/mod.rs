@@ -84,15 +84,7 @@ impl History {
 
     /// Writes what the reader gives, until it is told to stop. After that nothing can be looked at.
     pub(super) async fn run(&self, reader: Reader, stop: watch::Receiver<bool>) {
-        let writer = Writer::new(self, reader, stop.clone());
-        let indexes = indexes::make(&self.database, &self.settings, &self.collections);
-        let mut stop = stop;
-        tokio::join!(writer.run(), async {
-            tokio::select! {
-                () = indexes => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        Writer::new(self, reader, stop).run().await;
         self.database.close().await;
     }
 }

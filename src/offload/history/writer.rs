@@ -12,6 +12,7 @@ use super::History;
 use super::batch::Batch;
 use super::database::Fault;
 use super::draft::drafts;
+use super::indexes::Indexes;
 use super::notice::Notice;
 use super::trouble::Trouble;
 use crate::offload::Event;
@@ -27,13 +28,14 @@ const TRIES_MAX: u32 = 3;
 const DUPLICATE_KEY: i32 = 11_000;
 
 /// How long what is under way may take once it is told to stop.
-pub(super) const STOP_GRACE: Duration = Duration::from_secs(1);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Takes events from the spool and writes them.
 pub(super) struct Writer<'a> {
     history: &'a History,
     reader: Reader,
     stop: watch::Receiver<bool>,
+    indexes: Indexes,
     batch: Batch,
     /// Up to where everything is in the batch, or in MongoDB.
     until: Position,
@@ -50,6 +52,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(history: &'a History, reader: Reader, stop: watch::Receiver<bool>) -> Self {
         let backoff = history.settings.backoff;
         Self {
+            indexes: Indexes::new(&history.settings, &history.collections),
             batch: Batch::new(history.collections.len()),
             until: reader.cursor(),
             writing: Trouble::new("write", backoff),
@@ -160,6 +163,7 @@ impl<'a> Writer<'a> {
     /// Writes the batch, however long it takes.
     async fn write(&mut self) -> Result<(), Stopped> {
         self.measure();
+        self.indexes.make(&self.history.database).await;
         for (number, name) in self.history.collections.iter().enumerate() {
             let documents = self.batch.take(number);
             self.insert(name, documents).await?;
@@ -216,7 +220,7 @@ impl<'a> Writer<'a> {
             collection.insert_many(documents).ordered(false).await?;
             Ok::<_, Fault>(())
         };
-        match database.within(database.timeout(), inserting).await {
+        match database.within(inserting).await {
             Ok(()) => Ok(HashMap::new()),
             Err(Fault::Driver(error)) => refused(error),
             Err(late) => Err(late),

@@ -1,11 +1,11 @@
-//! A MongoDB for tests: the one at `MONGODB_URI`, or else a `SecantusDB` of the test's own, which speaks its protocol.
+//! A MongoDB for tests: the one at `MONGODB_URI`, or else a `SecantusDB`, which speaks its protocol.
 
 use std::env;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use super::process::Process;
 /// How long a start may take: it is a Python program, on a machine that has other work.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// How long a stop may take.
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// How many ports are tried: another process may be faster at one.
 const PORTS_TRIED: usize = 20;
 
@@ -30,14 +33,14 @@ pub struct Mongo {
 }
 
 enum Kind {
-    /// It was there before, and stays.
-    Given {
+    /// Others use it as well.
+    Shared {
         uri: String,
     },
     Own(Own),
 }
 
-/// One that the test may kill.
+/// A `SecantusDB` that we start.
 struct Own {
     address: SocketAddr,
     program: PathBuf,
@@ -47,18 +50,21 @@ struct Own {
 }
 
 impl Mongo {
-    /// The one at `MONGODB_URI`, or else one of the test's own.
-    pub fn any() -> Self {
-        match env::var("MONGODB_URI") {
-            Ok(uri) => Self {
-                database: unique("popbox-test"),
-                kind: Kind::Given { uri },
-            },
-            Err(_) => Self::own(),
+    /// The one at `MONGODB_URI`, or else one that all tests of this process share.
+    pub fn shared() -> Self {
+        static SHARED: LazyLock<Own> = LazyLock::new(|| {
+            let own = Own::new();
+            own.start();
+            own
+        });
+        let uri = env::var("MONGODB_URI").unwrap_or_else(|_| Self::uri_at(SHARED.address));
+        Self {
+            database: unique("popbox-test"),
+            kind: Kind::Shared { uri },
         }
     }
 
-    /// One of the test's own, to be killed and told to fail.
+    /// One of the test's own, to be stopped and told to fail.
     pub fn own() -> Self {
         let mongo = Self::own_that_is_down();
         mongo.start();
@@ -69,19 +75,14 @@ impl Mongo {
     pub fn own_that_is_down() -> Self {
         Self {
             database: unique("popbox-test"),
-            kind: Kind::Own(Own {
-                address: free_address(),
-                program: program(),
-                process: Mutex::new(None),
-                folder: scratch(),
-            }),
+            kind: Kind::Own(Own::new()),
         }
     }
 
     /// Its connection string, without a database.
     pub fn uri(&self) -> String {
         match &self.kind {
-            Kind::Given { uri } => uri.clone(),
+            Kind::Shared { uri } => uri.clone(),
             Kind::Own(own) => Self::uri_at(own.address),
         }
     }
@@ -101,25 +102,37 @@ impl Mongo {
         self.mine().address
     }
 
-    /// Starts it, after [`Mongo::kill`] with what is in it.
+    /// Starts it; after a stop, with what was in it.
     pub fn start(&self) {
         self.mine().start();
     }
 
-    /// Ends it as `kill -9` does. What it has acknowledged is there again after a start.
-    pub fn kill(&self) {
-        *self.mine().process() = None;
+    /// Ends it as an operator would: when it is killed, it forgets the last that it has acknowledged.
+    pub fn stop(&self) {
+        let process = self.mine().process().take().expect("it is running");
+        process.signal(libc::SIGTERM);
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        assert!(process.end_by(deadline).is_some(), "it does not end");
     }
 
     fn mine(&self) -> &Own {
         match &self.kind {
             Kind::Own(own) => own,
-            Kind::Given { .. } => panic!("the MongoDB at MONGODB_URI is not the test's own"),
+            Kind::Shared { .. } => panic!("others use it, too"),
         }
     }
 }
 
 impl Own {
+    fn new() -> Self {
+        Self {
+            address: free_address(),
+            program: program(),
+            process: Mutex::new(None),
+            folder: scratch(),
+        }
+    }
+
     fn start(&self) {
         assert!(self.process().is_none(), "it is running");
         for _ in 0..PORTS_TRIED {

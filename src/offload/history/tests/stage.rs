@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection, Database};
 use popbox_test_support::{Mongo, scratch};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use super::super::History;
@@ -18,7 +18,7 @@ use crate::offload::spool::{self, Limits, Reader, Writer};
 use crate::offload::{Event, Messages, NewStates};
 
 /// How long something that is to happen may take, on a machine that has other work.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much one who is stopped may take: less than what was under way would.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -31,8 +31,12 @@ pub(super) struct Stage {
     pub(super) history: Arc<History>,
     settings: config::History,
     spool: Option<Writer>,
+    /// Until it runs.
+    reader: Option<Reader>,
     running: Option<(JoinHandle<()>, watch::Sender<bool>)>,
     folder: TempDir,
+    /// To look with.
+    client: OnceCell<Client>,
 }
 
 /// What most tests want: quick, and nothing expires.
@@ -66,11 +70,13 @@ impl Stage {
             history: Arc::new(history),
             settings,
             spool: None,
+            reader: None,
             running: None,
             folder: scratch(),
+            client: OnceCell::new(),
         };
         // So that events can be told before it runs.
-        stage.open();
+        stage.reader = Some(stage.open());
         stage
     }
 
@@ -86,7 +92,7 @@ impl Stage {
     }
 
     pub(super) fn start(&mut self) {
-        let reader = self.open();
+        let reader = self.reader.take().unwrap_or_else(|| self.open());
         let (stop, stopping) = watch::channel(false);
         self.history = Arc::new(History::new(self.settings.clone(), "agent-1".to_owned()));
         let history = Arc::clone(&self.history);
@@ -126,17 +132,42 @@ impl Stage {
         }
     }
 
-    /// Waits until everything that was told is dealt with.
-    pub(super) async fn until_all_is_in(&self) {
-        self.until("all is in", |history| {
-            history.tally().behind() == 0 && history.tally().oldest().is_none()
-        })
-        .await;
+    /// Waits until so many documents are there, and nothing is left to be done.
+    pub(super) async fn until_there_are(&self, documents: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let tally = self.history.tally();
+            let is_done = tally.behind() == 0 && tally.oldest().is_none();
+            let count = self.count().await;
+            if count == documents && is_done {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{count} documents of {documents}, {tally:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Documents in all collections.
+    async fn count(&self) -> u64 {
+        let database = self.database().await;
+        let mut count = 0;
+        for name in &self.history.collections {
+            let collection = database.collection::<Document>(name);
+            count += collection.count_documents(doc! {}).await.unwrap();
+        }
+        count
+    }
+
+    async fn client(&self) -> &Client {
+        let connecting = async || Client::with_uri_str(self.mongo.uri()).await.unwrap();
+        self.client.get_or_init(connecting).await
     }
 
     pub(super) async fn database(&self) -> Database {
-        let client = Client::with_uri_str(self.mongo.uri()).await.unwrap();
-        client.database(self.mongo.database())
+        self.client().await.database(self.mongo.database())
     }
 
     pub(super) async fn collection(&self, name: &str) -> Collection<Document> {
@@ -160,7 +191,7 @@ impl Stage {
 
     /// Lets the server answer commands otherwise.
     pub(super) async fn fail(&self, times: i32, data: Document) {
-        let client = Client::with_uri_str(self.mongo.uri()).await.unwrap();
+        let client = self.client().await;
         let mode = doc! {"times": times};
         let command = doc! {"configureFailPoint": "failCommand", "mode": mode, "data": data};
         let admin = client.database("admin");

@@ -50,10 +50,10 @@ async fn it_waits_for_a_mongodb_that_is_away_at_the_start_and_later() {
         .await;
     assert!(stage.history.tally().oldest().is_some());
     stage.mongo.start();
-    stage.until_all_is_in().await;
+    stage.until_there_are(10).await;
     assert_eq!(transactions(&stage).await, expected(10));
 
-    stage.mongo.kill();
+    stage.mongo.stop();
     let before = stage.history.tally().retried();
     tell(&mut stage);
     stage
@@ -61,7 +61,7 @@ async fn it_waits_for_a_mongodb_that_is_away_at_the_start_and_later() {
         .await;
     assert!(stage.history.tally().behind() > 0);
     stage.mongo.start();
-    stage.until_all_is_in().await;
+    stage.until_there_are(20).await;
     assert_eq!(transactions(&stage).await, expected(20));
     stage.end().await;
 }
@@ -91,7 +91,7 @@ async fn a_mongodb_that_is_away_holds_up_neither_a_stop_nor_who_looks() {
     soon(started);
     stage.mongo.start();
     stage.start();
-    stage.until_all_is_in().await;
+    stage.until_there_are(1).await;
     assert_eq!(transactions(&stage).await, expected(1));
     stage.end().await;
 }
@@ -113,7 +113,7 @@ async fn a_batch_that_fails_as_a_whole_is_written_again() {
         let before = stage.history.tally().retried();
         stage.fail(3, failure.clone()).await;
         stage.tell(&state(number, State::Pending));
-        stage.until_all_is_in().await;
+        stage.until_there_are(u64::from(number) + 1).await;
         assert!(stage.history.tally().retried() > before, "{failure}");
     }
     assert_eq!(transactions(&stage).await, expected(4));
@@ -154,7 +154,7 @@ async fn a_wire_that_is_slow_cut_or_dead_loses_and_repeats_nothing() {
                 .await;
         }
         proxy.heal();
-        stage.until_all_is_in().await;
+        stage.until_there_are(told.into()).await;
     }
     assert_eq!(transactions(&stage).await, expected(told));
     assert_eq!(stage.history.tally().failed(), 0);
