@@ -98,6 +98,9 @@ pub(crate) struct PayloadOptions {
     #[arg(long = "payload", value_name = "BYTES,...", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(Payloads::BYTES_MIN as i64..=Payloads::BYTES_MAX as i64))]
     sizes_bytes: Vec<u32>,
+    /// The callback of each message; only popbox has any
+    #[arg(long, value_name = "URL")]
+    callback: Option<String>,
 }
 
 /// The size of payloads, if nothing else is said.
@@ -115,7 +118,7 @@ impl PayloadOptions {
         let given = Some(self.sizes_bytes.as_slice()).filter(|given| !given.is_empty());
         let sizes = given.unwrap_or(sizes_bytes).iter();
         let sizes: Vec<usize> = sizes.map(|bytes| *bytes as usize).collect();
-        Payloads::new(run, &sizes)
+        Payloads::new(run, &sizes).with_callback(self.callback.as_deref())
     }
 }
 

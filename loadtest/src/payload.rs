@@ -12,6 +12,8 @@ pub(crate) struct Payloads {
     run: u64,
     /// The sizes there are, one of which each payload has by chance.
     sizes: Vec<usize>,
+    /// Where deliveries are to be told, as JSON; empty for nowhere.
+    callback: String,
 }
 
 /// Digits of a push's number.
@@ -33,7 +35,21 @@ impl Payloads {
             mark: format!("{run:016x}-"),
             run,
             sizes: sizes.iter().map(within).collect(),
+            callback: String::new(),
         }
+    }
+
+    /// With a callback for each.
+    pub(crate) fn with_callback(mut self, url: Option<&str>) -> Self {
+        self.callback = url
+            .map(|url| serde_json::json!(url).to_string())
+            .unwrap_or_default();
+        self
+    }
+
+    /// The callback, as JSON; empty for none.
+    pub(crate) fn callback(&self) -> &str {
+        &self.callback
     }
 
     /// The mean of their sizes.

@@ -97,7 +97,15 @@ fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, headers: &str, to:
     const MIDDLE: &str = r#"","priority":"H","queue":["#;
     const QUEUE_BEGINS: &str = r#"{"id":""#;
     const QUEUE_ENDS: &str = r#""}"#;
-    const END: &str = "]}";
+    const QUEUES_END: &str = "]";
+    const CALLBACK: &str = r#","callback":"#;
+    const END: &str = "}";
+    let callback = payloads.callback();
+    let callback_bytes = if callback.is_empty() {
+        0
+    } else {
+        CALLBACK.len() + callback.len()
+    };
     let each = |queue: Queue<'_>| QUEUE_BEGINS.len() + queue.name_bytes() + QUEUE_ENDS.len();
     let commas = queues.iter().count().saturating_sub(1);
     let body_bytes = BEGIN.len()
@@ -105,6 +113,8 @@ fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, headers: &str, to:
         + MIDDLE.len()
         + queues.iter().map(each).sum::<usize>()
         + commas
+        + QUEUES_END.len()
+        + callback_bytes
         + END.len();
     // Writing to a Vec does not fail.
     let _ = write!(
@@ -117,6 +127,10 @@ fn push(queues: Queues<'_>, payloads: &Payloads, number: u64, headers: &str, to:
     for (place, queue) in queues.iter().enumerate() {
         let comma = if place == 0 { "" } else { "," };
         let _ = write!(to, "{comma}{QUEUE_BEGINS}{queue}{QUEUE_ENDS}");
+    }
+    to.extend_from_slice(QUEUES_END.as_bytes());
+    if !callback.is_empty() {
+        let _ = write!(to, "{CALLBACK}{callback}");
     }
     to.extend_from_slice(END.as_bytes());
 }
