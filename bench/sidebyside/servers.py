@@ -138,7 +138,8 @@ def popbox(*settings):
     with folder() as home:
         said = home / "said"
         command = [executable("popbox"), "serve"]
-        for setting in ["server.listen=127.0.0.1:0", f"store.path={home / 'store'}", *settings]:
+        own = ["server.listen=127.0.0.1:0", f"store.path={home / 'store'}", f"offload.spool={home / 'spool'}"]
+        for setting in [*own, *settings]:
             command += ["--set", setting]
         with process(command, said) as running:
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     auth::Login,
-    config::{CreateQueues, Role},
+    config::{CreateQueues, Role, User},
     http::{ContentType, Method, Request, Response, Status},
     mailbox::{QueueName, Realm, Tenant, TransactionId},
 };
@@ -46,6 +46,11 @@ pub struct Need {
 const READERS: &[Role] = &[Role::Producer, Role::Inspector, Role::Operator];
 const WRITERS: &[Role] = &[Role::Producer, Role::Operator];
 const INSPECTORS: &[Role] = &[Role::Inspector, Role::Operator];
+/// Whether a user may look at what happened.
+pub(super) fn may_read_history(user: &User) -> bool {
+    INSPECTORS.iter().any(|role| user.roles.has(*role))
+}
+
 const OPERATORS: &[Role] = &[Role::Operator];
 const NOBODY: &[Role] = &[];
 
@@ -76,6 +81,7 @@ fn gate(method: Method, route: &Route<'_>, settings: &Settings) -> Option<Gate> 
         | Resource::QueueDeed(id, _)
         | Resource::DeadLetters(id)
         | Resource::Redrive(id)
+        | Resource::QueueHistory(id)
             if settings.realm == Realm::Secured =>
         {
             return Some(Gate::Queue(route.queue(settings.realm, id)));
@@ -84,7 +90,9 @@ fn gate(method: Method, route: &Route<'_>, settings: &Settings) -> Option<Gate> 
         _ if !access.has_users => return None,
         Resource::Queues | Resource::Redrive(_) => OPERATORS,
         Resource::DeadLetters(_) if !is_read => OPERATORS,
-        Resource::DeadLetters(_) => INSPECTORS,
+        Resource::DeadLetters(_) | Resource::TransactionHistory(_) | Resource::QueueHistory(_) => {
+            INSPECTORS
+        }
         Resource::Transactions => WRITERS,
         Resource::Transaction(_) | Resource::Groups | Resource::Group(_) if !is_read => WRITERS,
         Resource::Transaction(_)
@@ -101,6 +109,7 @@ fn gate(method: Method, route: &Route<'_>, settings: &Settings) -> Option<Gate> 
     };
     let transaction = match route.resource {
         Resource::Transaction(id) | Resource::States { id, .. } => TransactionId::parse(id),
+        // What may be read back is sifted by tenants: the transaction may be gone.
         _ => None,
     };
     Some(Gate::Roles(Need {
@@ -158,6 +167,8 @@ mod tests {
             health: Health::new(0),
             transitions: Arc::default(),
             refusals: Arc::default(),
+            has_history: false,
+            offload: None,
         }
     }
 

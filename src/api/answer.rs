@@ -11,9 +11,13 @@ use super::{
     states::{self, StateFilter},
     transactions::TransactionAnswer,
 };
+use std::sync::Arc;
+
 use crate::{
+    config::User,
     http::{Response, Status},
     mailbox::{LeaseKind, QueueName, Reply},
+    offload::{Inquiry, Memories},
 };
 
 /// How the reply to an operation is to be rendered. Small, since it lives as long as the operation is under way.
@@ -43,6 +47,35 @@ pub(super) enum Kind {
 }
 
 impl Answer {
+    /// The same with no more than what this user may have.
+    pub(super) fn for_user(mut self, user: &Arc<User>) -> Self {
+        if let Kind::Transaction(answer) = &mut self.0 {
+            answer.restrict(user);
+        }
+        self
+    }
+
+    /// Whether a part of it is history's.
+    pub fn wants_history(&self) -> bool {
+        matches!(&self.0, Kind::Transaction(answer) if answer.wants_history())
+    }
+
+    /// What to ask history, once the store has replied.
+    pub fn inquiry(&self, reply: &Reply) -> Option<Inquiry> {
+        match (&self.0, reply) {
+            (Kind::Transaction(answer), Reply::Transaction(Some(_))) => answer.inquiry(),
+            _ => None,
+        }
+    }
+
+    /// Renders the reply, with what history has to say.
+    pub fn render_with(mut self, reply: Reply, memories: Memories) -> Response {
+        if let Kind::Transaction(answer) = &mut self.0 {
+            answer.remember(memories);
+        }
+        self.render(reply)
+    }
+
     /// Renders the reply.
     pub fn render(self, reply: Reply) -> Response {
         match (self.0, reply) {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     http::{Response, Status},
     mailbox::Refusal,
+    offload::Tallies,
     web::{Paths, home_page},
 };
 
@@ -42,10 +43,42 @@ pub(super) fn home(asked: &Asked<'_>) -> Action {
             }
             counts.end();
         }
+        if let Some(tallies) = &asked.settings.offload {
+            tell_of(tallies, object.field("offload"));
+        }
         object.end();
         Response::json(Status::OK, body)
     };
     Action::Respond(response)
+}
+
+/// What becomes of events.
+fn tell_of(tallies: &Tallies, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    object
+        .number("spooled", tallies.intake.spooled())
+        .number("dropped", tallies.intake.dropped())
+        .number("spoolBytes", tallies.intake.spool_bytes());
+    if let Some(history) = &tallies.history {
+        let tally = history.tally();
+        Object::begin(object.field("history"))
+            .number("sent", tally.sent())
+            .number("failed", tally.failed())
+            .number("retried", tally.retried())
+            .number("behind", tally.behind())
+            .number("oldest", tally.oldest().map_or(0, |at| at.0))
+            .end();
+    }
+    if let Some(tally) = &tallies.callbacks {
+        Object::begin(object.field("callbacks"))
+            .number("sent", tally.sent())
+            .number("failed", tally.failed())
+            .number("retried", tally.retried())
+            .number("waiting", tally.waiting())
+            .number("oldest", tally.oldest())
+            .end();
+    }
+    object.end();
 }
 
 fn look_at(path: String) -> Response {

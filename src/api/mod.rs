@@ -5,6 +5,7 @@
 //! - `route`: which resource a path names, and what may be done with it.
 //! - `parameters`: what a request says besides its path, in its body and its query.
 //! - `transactions`, `states`, `queues`, `pop`, `ack`, `subscribe`, `dead_letters`, `groups`, `info`: the resources.
+//! - `history`: what is read back of what happened; `deed`: what a request is called there.
 //! - `secure`: the making of secured queues.
 //! - `access`: who may do what.
 //! - `idempotency`: by what a repeat of a push is known.
@@ -13,7 +14,9 @@ mod access;
 mod ack;
 mod answer;
 mod dead_letters;
+mod deed;
 mod groups;
+mod history;
 mod idempotency;
 mod info;
 mod json;
@@ -37,6 +40,8 @@ pub use access::{
     Gate, Guarded, Need, forbidden, no_such_queue, too_many_failures, unauthorized, wrong_login,
 };
 pub use answer::Answer;
+pub use deed::Deed;
+pub use history::recalled;
 pub use pop::messages;
 pub use refusal::{no_request, refused, too_many};
 pub use refusals::Refusals;
@@ -46,9 +51,10 @@ pub use subscribe::write_message;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{CreateQueues, Limits},
+    config::{CreateQueues, Limits, User},
     http::{Method, Request, Response, Status},
     mailbox::{Op, Pop, Realm, TransactionId},
+    offload::{Inquiry, Tallies},
     store::{Health, Transitions},
 };
 use parameters::Parameters;
@@ -69,6 +75,10 @@ pub struct Settings {
     pub transitions: Arc<Transitions>,
     /// What was refused.
     pub refusals: Arc<Refusals>,
+    /// Whether there is a history.
+    pub has_history: bool,
+    /// What becomes of events; none where nothing is told.
+    pub offload: Option<Arc<Tallies>>,
 }
 
 /// Whom the configuration lets do what.
@@ -96,10 +106,24 @@ pub enum Action {
     },
     /// Take messages again and again, and send each as it comes: one chunk a message, as [`write_message`] writes it.
     Subscribe(Pop),
+    /// Read back what happened. Answer with it as [`recalled`] renders it.
+    Recall(Inquiry),
     /// Make a secured queue, once its password is hashed.
     Make(Box<NewQueue>),
     /// Something of the others, once it is known that the client may.
     Guarded(Box<Guarded>),
+}
+
+impl Action {
+    /// The same with no more than what this user may have.
+    #[must_use]
+    pub fn for_user(self, user: &Arc<User>) -> Self {
+        match self {
+            Self::Recall(inquiry) => Self::Recall(inquiry.for_reader(user)),
+            Self::Ask(op, answer) => Self::Ask(op, answer.for_user(user)),
+            other => other,
+        }
+    }
 }
 
 /// Finds out what to do about a request. `new_id` makes the id of a new transaction.
@@ -168,6 +192,7 @@ fn perform(
         (Resource::Transaction(id), Method::Delete) => Ok(transactions::delete(id)),
         (Resource::Transaction(id), _) => transactions::show(&asked, id),
         (Resource::States { id, filter }, _) => states::show(&asked, id, filter),
+        (Resource::TransactionHistory(id), _) => history::of_transaction(&asked, id),
         (Resource::Queues, _) => secure::make(&asked),
         (Resource::Queue(id), _) => Ok(queues::show(&asked, id)),
         (Resource::QueueDeed(id, deed), _) => match deed {
@@ -176,6 +201,7 @@ fn perform(
             QueueDeed::Peek => Ok(pop::peek(&asked, id)),
             QueueDeed::Ack => ack::ack(&asked, id),
         },
+        (Resource::QueueHistory(id), _) => history::of_queue(&asked, id),
         (Resource::DeadLetters(id), Method::Delete) => dead_letters::purge(&asked, id),
         (Resource::DeadLetters(id), _) => Ok(dead_letters::show(&asked, id)),
         (Resource::Redrive(id), _) => dead_letters::redrive(&asked, id),

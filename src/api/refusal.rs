@@ -19,8 +19,9 @@ pub fn refused(refusal: &Refusal) -> Response {
     }
 }
 
-fn unavailable(refusal: &Refusal) -> Response {
-    Response::errors(Status::UNAVAILABLE, [refusal.to_string()])
+/// Something that an answer needs is out of reach for now.
+pub(super) fn unavailable(reason: &impl ToString) -> Response {
+    Response::errors(Status::UNAVAILABLE, [reason.to_string()])
         .with_header("Retry-After", RETRY_AFTER)
 }
 

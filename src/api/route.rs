@@ -33,6 +33,8 @@ pub(super) enum Resource<'a> {
         id: &'a str,
         filter: Option<&'a str>,
     },
+    /// `/trans/<id>/history`
+    TransactionHistory(&'a str),
     /// `/queue`, of secured queues only
     Queues,
     /// `/queue/<id>`
@@ -43,6 +45,8 @@ pub(super) enum Resource<'a> {
     DeadLetters(&'a str),
     /// `/queue/<id>/dead/redrive`
     Redrive(&'a str),
+    /// `/queue/<id>/history`
+    QueueHistory(&'a str),
     /// `/group`
     Groups,
     /// `/group/<name>`
@@ -130,6 +134,9 @@ impl<'a> Resource<'a> {
                     filter: Some(filter),
                 })
             }
+            [trans, id, history] if is(trans, "trans") && is(history, "history") => {
+                Some(Self::TransactionHistory(id))
+            }
             [queue] if is(queue, "queue") => Some(Self::Queues),
             [queue, id] if is(queue, "queue") => Some(Self::Queue(id)),
             [queue, id, dead] if is(queue, "queue") && is(dead, "dead") => {
@@ -139,6 +146,9 @@ impl<'a> Resource<'a> {
                 if is(queue, "queue") && is(dead, "dead") && is(redrive, "redrive") =>
             {
                 Some(Self::Redrive(id))
+            }
+            [queue, id, history] if is(queue, "queue") && is(history, "history") => {
+                Some(Self::QueueHistory(id))
             }
             [queue, id, deed] if is(queue, "queue") => {
                 Some(Self::QueueDeed(id, QueueDeed::find(deed)?))
@@ -155,7 +165,9 @@ impl<'a> Resource<'a> {
             Self::Home
             | Self::States { .. }
             | Self::Queue(_)
-            | Self::QueueDeed(_, QueueDeed::Peek) => &[Method::Get],
+            | Self::QueueDeed(_, QueueDeed::Peek)
+            | Self::TransactionHistory(_)
+            | Self::QueueHistory(_) => &[Method::Get],
             Self::DeadLetters(_) => &[Method::Get, Method::Delete],
             Self::Transactions
             | Self::Queues
@@ -177,12 +189,13 @@ impl<'a> Resource<'a> {
     }
 
     /// The name of a queue or group.
-    fn name(self) -> Option<&'a str> {
+    pub(super) fn name(self) -> Option<&'a str> {
         match self {
             Self::Queue(id)
             | Self::QueueDeed(id, _)
             | Self::DeadLetters(id)
             | Self::Redrive(id)
+            | Self::QueueHistory(id)
             | Self::Group(id) => Some(id),
             _ => None,
         }
@@ -247,6 +260,7 @@ mod tests {
                     filter: Some("All"),
                 },
             ),
+            ("trans i history", Resource::TransactionHistory("i")),
             ("queue", Resource::Queues),
             ("queue q", Resource::Queue("q")),
             ("queue pop", Resource::Queue("pop")),
@@ -270,6 +284,7 @@ mod tests {
             ("queue q peek", Resource::QueueDeed("q", QueueDeed::Peek)),
             ("queue q dead", Resource::DeadLetters("q")),
             ("queue q dead redrive", Resource::Redrive("q")),
+            ("queue q history", Resource::QueueHistory("q")),
             ("group", Resource::Groups),
             ("group g", Resource::Group("g")),
         ] {
@@ -301,6 +316,7 @@ mod tests {
             "queue q dead redrive x",
             "trans _",
             "trans i states",
+            "trans i history x",
             "trans i state All x",
             "group g x",
             "org",

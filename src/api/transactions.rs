@@ -1,7 +1,9 @@
 //! `/trans` and `/trans/<id>`.
 
+use std::sync::Arc;
+
 use super::{
-    Action, Answer, Asked, Settings,
+    Action, Answer, Asked, Settings, access,
     answer::{Kind, does_not_exist, ok, ok_data},
     bad_request, bad_requests, idempotency,
     json::Object,
@@ -11,11 +13,13 @@ use super::{
     states::{self, StateFilter},
 };
 use crate::{
+    config::User,
     http::{Request, Response, Status},
     mailbox::{
         Op, TransactionId, TransactionView, Update,
-        validation::{self, Origin, Terms},
+        validation::{self, Fields, Json, Origin, Terms},
     },
+    offload::{Inquiry, Memories, Span, is_url},
     web::{Paths, transaction_page, unknown_transaction_page},
 };
 
@@ -45,25 +49,36 @@ pub(super) fn push(asked: &Asked<'_>, id: TransactionId) -> Result<Action, Respo
         &origin,
         &terms(asked.settings),
     );
-    match (push, key) {
-        (Ok(mut push), Ok(key)) => {
+    let callback_fault = check_callback(fields).err();
+    match (push, callback_fault, key) {
+        (Ok(mut push), None, Ok(key)) => {
             push.idempotency =
                 key.map(|text| Box::new(idempotency::idempotency(asked, origin, text)));
             Ok(Action::Ask(Op::Push(Box::new(push)), Answer(Kind::Pushed)))
         }
-        (push, key) => {
+        (push, callback_fault, key) => {
             let faults = push.err().into_iter().flatten();
             let faults = faults.map(|fault| fault.to_string());
+            let callback_fault = callback_fault.map(ToString::to_string);
             let key_fault = key.err().map(|fault| fault.to_string());
-            Err(bad_requests(faults.chain(key_fault)))
+            Err(bad_requests(faults.chain(callback_fault).chain(key_fault)))
         }
     }
 }
 
 /// `PUT /trans/<id>`
 pub(super) fn update(asked: &Asked<'_>, id: &str) -> Result<Action, Response> {
-    let update = validation::update(asked.parameters.fields(), &terms(asked.settings))
-        .map_err(bad_requests)?;
+    let fields = asked.parameters.fields();
+    let update = validation::update(fields, &terms(asked.settings));
+    let callback_fault = check_callback(fields).err().map(ToString::to_string);
+    let update = match (update, callback_fault) {
+        (Ok(update), None) => update,
+        (update, callback_fault) => {
+            let faults = update.err().into_iter().flatten();
+            let faults = faults.map(|fault| fault.to_string());
+            return Err(bad_requests(faults.chain(callback_fault)));
+        }
+    };
     if update == Update::default() {
         return Ok(Action::Respond(ok_data("empty data")));
     }
@@ -93,6 +108,9 @@ pub(super) fn show(asked: &Asked<'_>, id: &str) -> Result<Action, Response> {
         TransactionAnswer::Page {
             paths: Paths::new(asked.route.tenant()),
             id: id.into(),
+            has_history: asked.settings.has_history,
+            reader: None,
+            memories: None,
         }
     } else {
         TransactionAnswer::Json {
@@ -114,6 +132,11 @@ pub(super) enum TransactionAnswer {
     Page {
         paths: Paths,
         id: Box<str>,
+        has_history: bool,
+        /// Who may see nothing of other tenants than their own.
+        reader: Option<Arc<User>>,
+        /// What happened to it, as far as that is known.
+        memories: Option<Memories>,
     },
     Json {
         queues: Option<(StateFilter, Links)>,
@@ -121,12 +144,62 @@ pub(super) enum TransactionAnswer {
 }
 
 impl TransactionAnswer {
+    pub(super) fn wants_history(&self) -> bool {
+        matches!(
+            self,
+            Self::Page {
+                has_history: true,
+                ..
+            }
+        )
+    }
+
+    /// Leaves out what is not for this user: history is for those who may read it by itself.
+    pub(super) fn restrict(&mut self, user: &Arc<User>) {
+        if let Self::Page {
+            has_history,
+            reader,
+            ..
+        } = self
+        {
+            *has_history &= access::may_read_history(user);
+            *reader = Some(Arc::clone(user));
+        }
+    }
+
+    /// What to ask history.
+    pub(super) fn inquiry(&self) -> Option<Inquiry> {
+        match self {
+            Self::Page { id, reader, .. } => Some(Inquiry::OfTransaction {
+                id: TransactionId::parse(id)?,
+                span: Span::default(),
+                reader: reader.clone(),
+            }),
+            Self::Json { .. } => None,
+        }
+    }
+
+    /// Takes in what happened to it.
+    pub(super) fn remember(&mut self, happened: Memories) {
+        if let Self::Page { memories, .. } = self {
+            *memories = Some(happened);
+        }
+    }
+
     pub(super) fn render(&self, view: Option<&TransactionView>) -> Response {
         match (self, view) {
-            (Self::Page { paths, id }, Some(view)) => {
-                page_response(transaction_page(paths, id, view))
+            (
+                Self::Page {
+                    paths,
+                    id,
+                    memories,
+                    ..
+                },
+                Some(view),
+            ) => page_response(transaction_page(paths, id, view, memories.as_ref())),
+            (Self::Page { paths, id, .. }, None) => {
+                page_response(unknown_transaction_page(paths, id))
             }
-            (Self::Page { paths, id }, None) => page_response(unknown_transaction_page(paths, id)),
             (Self::Json { .. }, None) => Response::json(Status::OK, &b"{}"[..]),
             (Self::Json { queues }, Some(view)) => {
                 Response::json(Status::OK, json(view, queues.as_ref()))
@@ -166,6 +239,15 @@ fn json(view: &TransactionView, queues: Option<&(StateFilter, Links)>) -> Vec<u8
     }
     object.end();
     body
+}
+
+/// A callback must be a URL. Whether it can be called is found out when it is.
+fn check_callback(fields: &Fields<'_>) -> Result<(), &'static str> {
+    let callback = fields.find("callback").and_then(Json::string);
+    match callback.filter(|text| !text.is_empty()) {
+        Some(text) if !is_url(&text) => Err("invalid callback"),
+        _ => Ok(()),
+    }
 }
 
 fn terms(settings: &Settings) -> Terms {

@@ -8,12 +8,14 @@ use super::section::Section;
 /// `[callbacks]`: what is told to others when a message is delivered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Callbacks {
+    /// Whether producers are told at all. If not, the store is spared to be asked where.
+    pub enabled: bool,
     /// Whether a callback may go to an address of a private network or of this machine. Whoever pushes names the
     /// callback, so with this on a stranger can make the server call what only the server can reach.
     pub allow_private: bool,
-    /// Callbacks on their way at once, 1 to 1024.
+    /// Callbacks on their way at once, 1 to 256.
     pub concurrency: usize,
-    /// Of these, those to one host and port, 1 to 1024.
+    /// Of these, those to one host and port, 1 to 256.
     pub per_host: usize,
     /// How often a callback is tried in all, 1 to 100.
     pub attempts: usize,
@@ -39,9 +41,10 @@ impl Callbacks {
         let default = Self::default();
         let secrets = format!("\"\" or at least {SECRET_BYTES_MIN} bytes");
         Self {
+            enabled: section.switch("enabled", default.enabled),
             allow_private: section.switch("allow_private", default.allow_private),
-            concurrency: section.count("concurrency", default.concurrency, 1..=1024),
-            per_host: section.count("per_host", default.per_host, 1..=1024),
+            concurrency: section.count("concurrency", default.concurrency, 1..=256),
+            per_host: section.count("per_host", default.per_host, 1..=256),
             attempts: section.count("attempts", default.attempts, 1..=100),
             backoff: section.duration(
                 "backoff",
@@ -72,6 +75,7 @@ impl Callbacks {
 impl Default for Callbacks {
     fn default() -> Self {
         Self {
+            enabled: true,
             allow_private: false,
             concurrency: 64,
             per_host: 8,

@@ -12,6 +12,7 @@ mod history;
 mod limits;
 mod log;
 mod mongo_uri;
+mod offload;
 mod reader;
 mod redis;
 mod redis_address;
@@ -33,6 +34,7 @@ pub use history::History;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use mongo_uri::{MongoUri, NotAMongoUri};
+pub use offload::Offload;
 pub use redis::Redis;
 pub use redis_address::{NotARedisAddress, RedisAddress};
 pub use server::Server;
@@ -61,6 +63,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[auth]`: who may do what.
     pub auth: Auth,
+    /// `[offload]`: what history and callbacks run on.
+    pub offload: Offload,
     /// `[callbacks]`: what is told to others when a message is delivered.
     pub callbacks: Callbacks,
     /// `[history]`: a record of what happened, in MongoDB.
@@ -95,6 +99,7 @@ impl Config {
             redis: reader.section("redis", Redis::read),
             limits: reader.section("limits", Limits::read),
             auth: reader.section("auth", Auth::read),
+            offload: reader.section("offload", Offload::read),
             callbacks: reader.section("callbacks", Callbacks::read),
             history: reader.section("history", History::read),
             log: reader.section("log", Log::read),

@@ -149,11 +149,11 @@ fn a_fault_names_key_value_and_what_is_allowed() {
         ),
         (
             "limit.max_pop = 1",
-            "limit.max_pop = 1: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, history, log",
+            "limit.max_pop = 1: unknown section; expected one of server, tls, store, redis, limits, auth, offload, callbacks, history, log",
         ),
         (
             "[limit]",
-            "limit: unknown section; expected one of server, tls, store, redis, limits, auth, callbacks, history, log",
+            "limit: unknown section; expected one of server, tls, store, redis, limits, auth, offload, callbacks, history, log",
         ),
         (
             "max_pop = 1",
@@ -184,7 +184,7 @@ fn a_fault_names_its_source() {
             "log.access = \"maybe\": expected true or false (from --set)",
             "log.colour = \"red\": unknown key; expected one of level, format, access (from POPBOX_LOG__COLOUR)",
             "limit.max_pop = \"1\": unknown section; expected one of server, tls, store, redis, limits, auth, \
-             callbacks, history, log (from POPBOX_LIMIT__MAX_POP)",
+             offload, callbacks, history, log (from POPBOX_LIMIT__MAX_POP)",
         ]
     );
 }
@@ -304,25 +304,29 @@ fn a_fault_is_one_line_and_holds_no_secret() {
         redis.servers = [\"redis://user:hunter@host\"]
         auth.admin = \"root:hunter\"
         auth.root = \"root:$argon2id$hunter\"
+        callbacks.secret = \"hunter\"
+        callbacks.secrets = \"hunter\"
+        callback.secret = \"hunter\"
         history.uri = \"user:hunter\"";
     let arguments = [
         "redis.transactions=redis://u:hun,hunter@host",
         "redis=u:hunter@host",
     ];
     let faults = lines(load(file, &[], &arguments));
-    assert_eq!(faults.len(), 9, "{faults:?}");
+    assert_eq!(faults.len(), 12, "{faults:?}");
     assert!(!faults.join(" ").contains("hun"), "{faults:?}");
 }
 
 #[test]
 fn a_debug_text_holds_no_password() {
     let arguments = [
-        "redis.queues=redis://user:secret@host:1/0",
-        "history.uri=mongodb://user:secret@host",
+        "redis.queues=redis://user:hunter@host:1/0",
+        "callbacks.secret=hunter-hunter-hunter",
+        "history.uri=mongodb://user:hunter@host",
     ];
     let config = load("", &[], &arguments).unwrap();
-    assert!(config.history.uri.is_some());
-    assert!(!format!("{config:?}").contains("secret"));
+    assert!(config.callbacks.secret.is_some() && config.history.uri.is_some());
+    assert!(!format!("{config:?}").contains("hunter"));
 }
 
 /// Else the admin's password would not be looked at where a role is asked for.

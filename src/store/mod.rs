@@ -9,12 +9,16 @@ mod health;
 pub mod redis;
 mod transitions;
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use self::embedded::Embedded;
 use crate::{
     config::{Config, StoreKind},
-    mailbox::{Op, Refusal, Reply, Ticket},
+    mailbox::{Op, Refusal, Reply, Ticket, UnixMillis},
     memory::Charge,
     runtime::{self, Timers},
 };
@@ -137,4 +141,11 @@ impl Gate {
             Self::Redis(gate) => gate.enter(timers, receive),
         }
     }
+}
+
+/// This machine's time of day.
+pub fn time_of_day() -> UnixMillis {
+    // A clock before 1970 is no time of day at all.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixMillis(0).plus(since.unwrap_or_default())
 }

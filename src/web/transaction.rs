@@ -4,7 +4,10 @@ use super::{
     Paths,
     page::{Page, date},
 };
-use crate::mailbox::{QueueName, State, TransactionView};
+use crate::{
+    mailbox::{QueueName, State, Tenant, TransactionView},
+    offload::Memories,
+};
 
 /// Bytes of a payload that a page shows.
 const PAYLOAD_SHOWN_MAX: usize = 64 * 1024;
@@ -18,8 +21,16 @@ const QUEUES_SHOWN_MAX: usize = 500;
 /// Fields of the producer's own that a page lists.
 const FIELDS_SHOWN_MAX: usize = 100;
 
-/// A transaction, with its state in every queue.
-pub fn transaction_page(paths: &Paths, id: &str, view: &TransactionView) -> String {
+/// Events that a page lists.
+const EVENTS_SHOWN_MAX: usize = 500;
+
+/// A transaction, with its state in every queue, and what happened to it where that is written down.
+pub fn transaction_page(
+    paths: &Paths,
+    id: &str,
+    view: &TransactionView,
+    memories: Option<&Memories>,
+) -> String {
     let record = &view.record;
     let mut page = Page::new(&format!("Transaction {id}"), paths);
     page.markup("<dl>\n")
@@ -34,6 +45,9 @@ pub fn transaction_page(paths: &Paths, id: &str, view: &TransactionView) -> Stri
     page.markup("</dl>\n");
     missing(&mut page, record.fields.len(), FIELDS_SHOWN_MAX, " fields");
     states(&mut page, &view.states);
+    if let Some(memories) = memories {
+        timeline(&mut page, memories);
+    }
     page.markup("<h2>Payload</h2>\n<pre>");
     page.beginning(&String::from_utf8_lossy(&record.payload), PAYLOAD_SHOWN_MAX);
     page.markup("</pre>\n");
@@ -74,6 +88,47 @@ fn states(page: &mut Page, states: &[(QueueName, State)]) {
     missing(page, states.len(), QUEUES_SHOWN_MAX, " queues");
 }
 
+fn timeline(page: &mut Page, memories: &Memories) {
+    page.markup("<h2>History</h2>\n");
+    let events = match memories {
+        Ok(past) => &past.events,
+        Err(reason) => {
+            page.markup("<p>It cannot be read now: ")
+                .text(reason)
+                .markup("</p>\n");
+            return;
+        }
+    };
+    if events.is_empty() {
+        page.markup("<p>Nothing yet.</p>\n");
+        return;
+    }
+    page.markup("<dl>\n");
+    for event in events.iter().take(EVENTS_SHOWN_MAX) {
+        let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str);
+        page.markup("<dt>")
+            .text(text("timestamp").unwrap_or_default());
+        page.markup("</dt><dd>");
+        page.beginning(
+            text("state").or(text("action")).unwrap_or_default(),
+            VALUE_SHOWN_MAX,
+        );
+        if let Some(queue) = text("queue") {
+            let tenant = Tenant(text("tenant").map(Into::into));
+            page.markup(" in ");
+            page.link(&Paths::new(tenant).queue(queue), queue);
+        }
+        if let Some(error) = text("error") {
+            page.markup(": ").beginning(error, VALUE_SHOWN_MAX);
+        }
+        page.markup("</dd>\n");
+    }
+    page.markup("</dl>\n");
+    if events.len() > EVENTS_SHOWN_MAX {
+        page.markup("<p>There is more: ask for /trans/…/history.</p>\n");
+    }
+}
+
 fn missing(page: &mut Page, count: usize, shown_max: usize, things: &'static str) {
     if count > shown_max {
         page.markup("<p>Only the first ")
@@ -110,7 +165,12 @@ mod tests {
 
     #[test]
     fn everything_is_escaped_and_linked() {
-        let page = transaction_page(&Paths::default(), "i", &view("</pre><b>".to_owned(), 1));
+        let page = transaction_page(
+            &Paths::default(),
+            "i",
+            &view("</pre><b>".to_owned(), 1),
+            None,
+        );
         assert!(page.contains("<pre>&lt;/pre&gt;&lt;b&gt;</pre>"), "{page}");
         assert!(page.contains("<dt>callback</dt><dd>http://c/?a&amp;b</dd>"));
         assert!(page.contains("<dt>&lt;n&gt;</dt><dd>&quot;v&quot;</dd>"));
@@ -123,7 +183,12 @@ mod tests {
 
     #[test]
     fn large_transactions_make_pages_of_bounded_size() {
-        let page = transaction_page(&Paths::default(), "i", &view("é".repeat(1 << 20), 10_000));
+        let page = transaction_page(
+            &Paths::default(),
+            "i",
+            &view("é".repeat(1 << 20), 10_000),
+            None,
+        );
         assert!(page.contains("… (65536 of 2097152 bytes)"));
         assert!(page.contains("Only the first 500 of 10000 queues are listed."));
         assert!(page.len() < 200_000);

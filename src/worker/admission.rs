@@ -375,6 +375,7 @@ fn allow(
     if !has_role || !user.may_reach(need.tenant.0.as_deref()) {
         return Err(api::forbidden());
     }
+    let action = action.for_user(user);
     match need.transaction.filter(|_| user.tenants.is_some()) {
         None => Ok(Turn::Admit(action)),
         Some(id) => {

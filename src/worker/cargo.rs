@@ -62,11 +62,7 @@ impl Cargo {
         let transactions = mem::take(&mut self.transactions);
         if self.kind == LeaseKind::Delivery {
             let (queue, lease) = (self.queue.clone(), self.lease);
-            self.desk.follow_up(Op::Settle {
-                queue,
-                lease,
-                transactions,
-            });
+            self.desk.settle(queue, lease, transactions);
             return (self.lease, Vec::new());
         }
         (self.lease, transactions)

@@ -43,6 +43,9 @@ pub(super) async fn serve(transport: Transport, visit: Visit, door: Rc<Door>, wo
         connection.bell.ring();
     }
     connection.run(&transport).await;
+    for exchange in &mut connection.exchanges {
+        exchange.abandon(&worker);
+    }
     if connection.is_refused {
         let Connection { alarm, bell, .. } = &mut connection;
         Box::pin(linger(&transport, &worker, alarm, bell)).await;

@@ -1,27 +1,49 @@
 //! Which reply is for whom: every operation under way on a worker, and what becomes of its reply when the client that
 //! asked is gone.
 
-use std::{cell::RefCell, mem, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    mem,
+    rc::Rc,
+    time::Duration,
+};
 
 use slab::Slab;
+use tracing::warn;
 
+use super::witness::{Sight, Witness};
 use crate::{
-    mailbox::{Op, QueueName, Refusal, Reply, Return, Ticket},
+    mailbox::{LeaseId, Op, QueueName, Refusal, Reply, Return, Ticket, TransactionId},
     memory::Charge,
-    runtime::Bell,
+    runtime::{self, Bell, Timers},
     store::{Delivery, Store},
 };
+
+/// Messages of which something could not be asked and is asked again later.
+const OPEN_MAX: usize = 10_000;
+
+/// How much later.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Desk {
     worker: u16,
     store: Box<dyn Store>,
+    timers: Rc<Timers>,
     entries: RefCell<Slab<Entry>>,
-    next_serial: std::cell::Cell<u32>,
+    next_serial: Cell<u32>,
+    /// Who tells of messages; none: nobody wants to know.
+    witness: Option<Witness>,
+    /// What could not be asked so far.
+    open: RefCell<Vec<Sight>>,
+    /// How many messages that is about.
+    open_messages: Cell<usize>,
 }
 
 struct Entry {
     serial: u32,
     stage: Stage,
+    /// What is to be told when the reply comes.
+    sight: Option<Box<Sight>>,
     /// The request's body, which the store may hold until it replies, whether or not the client is still there.
     body: Option<Charge>,
 }
@@ -42,13 +64,21 @@ pub(super) struct Arrival {
 }
 
 impl Desk {
-    pub(super) fn new(worker: u16, store: Box<dyn Store>) -> Self {
-        let entries = RefCell::new(Slab::new());
+    pub(super) fn new(
+        worker: u16,
+        store: Box<dyn Store>,
+        timers: Rc<Timers>,
+        witness: Option<Witness>,
+    ) -> Self {
         Self {
             worker,
             store,
-            entries,
-            next_serial: std::cell::Cell::new(0),
+            timers,
+            entries: RefCell::new(Slab::new()),
+            next_serial: Cell::new(0),
+            witness,
+            open: RefCell::default(),
+            open_messages: Cell::new(0),
         }
     }
 
@@ -64,14 +94,31 @@ impl Desk {
             Op::Pop(pop) => (Some(pop.queue.clone()), pop.wait),
             _ => (None, false),
         };
-        // Never 0, which is nobody's.
-        let serial = self.next_serial.get().checked_add(1).unwrap_or(1);
-        self.next_serial.set(serial);
+        let sight = self.witness.as_ref().and_then(|witness| witness.see(&op));
         let entry = Entry {
-            serial,
+            serial: self.new_serial(),
             stage: Stage::Awaited(Rc::clone(bell)),
+            sight: sight.map(Box::new),
             body,
         };
+        let ticket = self.submit(entry, op).map_err(|(refusal, _)| refusal)?;
+        Ok(Errand {
+            desk: Rc::clone(self),
+            ticket,
+            queue,
+            is_waiting,
+        })
+    }
+
+    /// Never 0, which is nobody's.
+    fn new_serial(&self) -> u32 {
+        let serial = self.next_serial.get().checked_add(1).unwrap_or(1);
+        self.next_serial.set(serial);
+        serial
+    }
+
+    fn submit(&self, entry: Entry, op: Op) -> Result<Ticket, (Refusal, Entry)> {
+        let serial = entry.serial;
         let key = self.entries.borrow_mut().insert(entry);
         // The connections of a worker, times the requests that each may have under way, stay below 2^32.
         let number = u64::from(serial) << 32 | (key as u64 & u64::from(u32::MAX));
@@ -80,21 +127,30 @@ impl Desk {
             number,
         };
         match self.store.submit(ticket, op) {
-            Ok(()) => Ok(Errand {
-                desk: Rc::clone(self),
-                ticket,
-                queue,
-                is_waiting,
-            }),
-            Err(refusal) => {
-                self.entries.borrow_mut().remove(key);
-                Err(refusal)
+            Ok(()) => Ok(ticket),
+            Err(refusal) => Err((refusal, self.entries.borrow_mut().remove(key))),
+        }
+    }
+
+    /// What could not be asked so far will not be asked any more.
+    pub(super) fn give_up(&self) {
+        let messages = self.open_messages.take();
+        let open = mem::take(&mut *self.open.borrow_mut());
+        if let Some(witness) = &self.witness
+            && !open.is_empty()
+        {
+            warn!(
+                messages,
+                "the store was out of reach: it is not known where their deliveries are to be told"
+            );
+            for sight in open {
+                witness.give_up(sight);
             }
         }
     }
 
     /// Brings a reply to who waits for it.
-    pub(super) fn receive(&self, delivery: Delivery) {
+    pub(super) fn receive(self: &Rc<Self>, delivery: Delivery) {
         let Some(key) = self.key(delivery.number) else {
             return;
         };
@@ -103,6 +159,11 @@ impl Desk {
             return;
         };
         entry.body = None;
+        let open = match (entry.sight.take(), &self.witness) {
+            (Some(sight), Some(witness)) => witness.tell(*sight, &delivery.reply),
+            _ => None,
+        };
+        let was_refused = matches!(delivery.reply, Reply::Refused(_));
         let arrival = Arrival {
             reply: delivery.reply,
             contents: delivery.contents,
@@ -121,6 +182,56 @@ impl Desk {
             }
             // An operation has one reply.
             Stage::Arrived(_) => debug_assert!(false, "a second reply"),
+        }
+        if let Some(sight) = open {
+            if was_refused {
+                self.look_later(sight);
+            } else {
+                self.look_into(sight);
+            }
+        }
+    }
+
+    /// Asks what has to be known before something is told.
+    fn look_into(self: &Rc<Self>, sight: Sight) {
+        let Some(op) = sight.question() else {
+            return;
+        };
+        let entry = Entry {
+            serial: self.new_serial(),
+            stage: Stage::Abandoned { queue: None },
+            sight: Some(Box::new(sight)),
+            body: None,
+        };
+        if let Err((_, entry)) = self.submit(entry, op)
+            && let Some(sight) = entry.sight
+        {
+            self.look_later(*sight);
+        }
+    }
+
+    /// The store could not say: asks again after a while.
+    fn look_later(self: &Rc<Self>, sight: Sight) {
+        let messages = self.open_messages.get() + sight.len();
+        if let Some(witness) = &self.witness
+            && messages > OPEN_MAX
+        {
+            witness.give_up(sight);
+            return;
+        }
+        self.open_messages.set(messages);
+        let mut open = self.open.borrow_mut();
+        open.push(sight);
+        if open.len() == 1 {
+            let desk = Rc::clone(self);
+            runtime::spawn(async move {
+                desk.timers.sleep(LOOK_AGAIN).await;
+                desk.open_messages.set(0);
+                let open = mem::take(&mut *desk.open.borrow_mut());
+                for sight in open {
+                    desk.look_into(sight);
+                }
+            });
         }
     }
 
@@ -153,6 +264,30 @@ impl Desk {
     /// for may have messages to be given back.
     pub(super) fn is_idle(&self) -> bool {
         self.entries.borrow().is_empty() && self.store.is_idle()
+    }
+
+    /// Whether something is to be asked again.
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.borrow().is_empty()
+    }
+
+    /// The answer that carried messages is written, and with that they are delivered.
+    pub(super) fn settle(
+        self: &Rc<Self>,
+        queue: QueueName,
+        lease: LeaseId,
+        transactions: Vec<TransactionId>,
+    ) {
+        let witness = self.witness.as_ref();
+        let delivered = witness.and_then(|it| it.delivered(queue.clone(), transactions.clone()));
+        self.follow_up(Op::Settle {
+            queue,
+            lease,
+            transactions,
+        });
+        if let Some(sight) = delivered {
+            self.look_into(sight);
+        }
     }
 
     /// For operations whose reply nobody needs.

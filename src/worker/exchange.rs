@@ -8,15 +8,18 @@ use super::{
     Door, Worker,
     admission::{Admission, Progress},
     cargo::{Cargo, Load},
-    desk::Errand,
+    desk::{Arrival, Errand},
+    questions::Question,
     subscription::Subscription,
 };
 use crate::{
-    api::{self, Action, Answer},
+    api::{self, Action, Answer, Deed},
     http::{Frame, Method, Request, Response, Status, Version},
     mailbox::{LeaseId, LeaseKind, Op, QueueName, Refusal, Reply, TransactionId},
     memory::Charge,
+    offload::Memories,
     runtime::{Bell, Tick},
+    store,
 };
 
 pub(super) struct Exchange {
@@ -25,6 +28,8 @@ pub(super) struct Exchange {
     head_only: bool,
     stage: Stage,
     access: Option<Box<Access>>,
+    /// What it is called in history, if it is to be there.
+    deed: Option<Box<Deed>>,
 }
 
 enum Stage {
@@ -36,10 +41,18 @@ enum Stage {
     Ready(Box<Response>),
     /// The store has been asked.
     Asked(Errand, Option<Answer>),
+    /// History has been asked, for the answer or for a part of it.
+    Recalling(Box<Recalling>),
     /// A pop, which may wait.
     Popping(Popping),
     /// An answer without an end.
     Subscribed(Box<Subscription>),
+}
+
+struct Recalling {
+    question: Question<Memories>,
+    /// The rest of the answer.
+    rest: Option<(Answer, Arrival)>,
 }
 
 struct Popping {
@@ -88,6 +101,7 @@ impl Exchange {
             })
         });
         let action = api::handle(request, &door.settings, &mut super::new_transaction_id);
+        let deed = worker.deed(request, &action, &door.settings);
         let stage = if is_first || !brings_contents(&action) {
             Stage::begin(action, body, address, worker, bell)
         } else {
@@ -99,6 +113,7 @@ impl Exchange {
             head_only: request.method == Method::Head,
             stage,
             access,
+            deed: deed.map(Box::new),
         }
     }
 
@@ -110,6 +125,7 @@ impl Exchange {
             head_only: request.method == Method::Head,
             stage: Stage::Ready(Box::new(response)),
             access: None,
+            deed: None,
         }
     }
 
@@ -121,6 +137,7 @@ impl Exchange {
             head_only: false,
             stage: Stage::Ready(Box::new(response)),
             access: None,
+            deed: None,
         }
     }
 
@@ -141,7 +158,7 @@ impl Exchange {
                 matches!(action.as_deref(), Some((Action::Pop { .. }, _)))
             }
             Stage::Admitting(admission) => admission.is_to_messages(),
-            Stage::Ready(_) | Stage::Asked(..) => false,
+            Stage::Ready(_) | Stage::Asked(..) | Stage::Recalling(_) => false,
         }
     }
 
@@ -150,7 +167,7 @@ impl Exchange {
         match &self.stage {
             Stage::Popping(popping) => (!popping.is_stopped).then_some(popping.deadline),
             Stage::Subscribed(subscription) => subscription.deadline(),
-            Stage::Postponed(_) | Stage::Admitting(_) | Stage::Ready(_) | Stage::Asked(..) => None,
+            _ => None,
         }
     }
 
@@ -194,15 +211,32 @@ impl Exchange {
             let (action, address) = *action;
             self.stage = Stage::begin(action, None, address, worker, bell);
         }
-        let status = match &mut self.stage {
+        self.ask_history(worker, bell);
+        let made;
+        let response = match &mut self.stage {
             Stage::Postponed(_) | Stage::Admitting(_) => return Written::NotYet,
-            Stage::Ready(response) => encode(response, worker, &frame, out),
+            Stage::Ready(response) => &**response,
             Stage::Asked(errand, answer) => {
                 let Some(arrival) = errand.take_reply() else {
                     return Written::NotYet;
                 };
                 load.contents.extend(arrival.contents);
-                encode(&render(answer.take(), arrival.reply), worker, &frame, out)
+                note_reply(&mut self.deed, &arrival.reply);
+                made = render(answer.take(), arrival.reply);
+                &made
+            }
+            Stage::Recalling(recalling) => {
+                let Some(memories) = recalling.question.take_answer() else {
+                    return Written::NotYet;
+                };
+                made = match recalling.rest.take() {
+                    None => api::recalled(memories),
+                    Some((answer, arrival)) => {
+                        load.contents.extend(arrival.contents);
+                        answer.render_with(arrival.reply, memories)
+                    }
+                };
+                &made
             }
             Stage::Popping(popping) => {
                 let Some(arrival) = popping.errand.take_reply() else {
@@ -216,23 +250,53 @@ impl Exchange {
                     let cargo = Cargo::new(&worker.desk, queue, popping.kind, handout);
                     load.cargo.push(cargo);
                 }
-                encode(
-                    &api::messages(popping.kind, arrival.reply),
-                    worker,
-                    &frame,
-                    out,
-                )
+                note_reply(&mut self.deed, &arrival.reply);
+                made = api::messages(popping.kind, arrival.reply);
+                &made
             }
             Stage::Subscribed(subscription) => {
                 let written = subscription.write(worker, bell, &frame, out, load);
                 if let Written::Whole { .. } = written {
                     self.log(Status::OK);
+                    if let Some(deed) = self.deed.take() {
+                        worker.tell(deed.ended(store::time_of_day()));
+                    }
                 }
                 return written;
             }
         };
+        worker.note_refusal(response);
+        response.encode(&frame, out);
+        let status = response.status;
+        if let Some(deed) = self.deed.take() {
+            worker.tell(deed.answered(store::time_of_day(), response));
+        }
         self.log(status);
         Written::Whole { keep_alive }
+    }
+
+    /// Asks history for its part of the answer, where it has one and the store has replied.
+    fn ask_history(&mut self, worker: &Rc<Worker>, bell: &Rc<Bell>) {
+        if let Stage::Asked(errand, answer) = &mut self.stage
+            && answer.as_ref().is_some_and(Answer::wants_history)
+            && let Some(arrival) = errand.take_reply()
+            && let Some(answer) = answer.take()
+        {
+            self.stage = match answer.inquiry(&arrival.reply) {
+                Some(inquiry) => Stage::Recalling(Box::new(Recalling {
+                    question: worker.recall(inquiry, bell),
+                    rest: Some((answer, arrival)),
+                })),
+                None => Stage::Ready(Box::new(answer.render(arrival.reply))),
+            };
+        }
+    }
+
+    /// The client has left before its answer was whole.
+    pub(super) fn abandon(&mut self, worker: &Worker) {
+        if let Some(deed) = self.deed.take() {
+            worker.tell(deed.ended(store::time_of_day()));
+        }
     }
 
     /// What was handed out to a reliable subscription has been written.
@@ -290,6 +354,10 @@ impl Stage {
                 Ok(errand) => Self::Asked(errand, Some(answer)),
                 Err(refusal) => Self::refused(&refusal),
             },
+            Action::Recall(inquiry) => Self::Recalling(Box::new(Recalling {
+                question: worker.recall(inquiry, bell),
+                rest: None,
+            })),
             Action::Pop { mut pop, wait_max } => {
                 pop.wait = !worker.draining.get();
                 let (queue, kind) = (pop.queue.clone(), pop.kind);
@@ -326,7 +394,11 @@ fn brings_contents(action: &Action) -> bool {
         Action::Pop { .. } => true,
         Action::Ask(op, _) => op.brings_contents(),
         // These begin when their turn comes in any case.
-        Action::Subscribe(_) | Action::Guarded(_) | Action::Make(_) | Action::Respond(_) => false,
+        Action::Subscribe(_)
+        | Action::Guarded(_)
+        | Action::Make(_)
+        | Action::Recall(_)
+        | Action::Respond(_) => false,
     }
 }
 
@@ -338,8 +410,8 @@ fn render(answer: Option<Answer>, reply: Reply) -> Response {
     )
 }
 
-fn encode(response: &Response, worker: &Worker, frame: &Frame<'_>, out: &mut Vec<u8>) -> Status {
-    worker.note_refusal(response);
-    response.encode(frame, out);
-    response.status
+fn note_reply(deed: &mut Option<Box<Deed>>, reply: &Reply) {
+    if let Some(deed) = deed {
+        deed.note_reply(reply);
+    }
 }

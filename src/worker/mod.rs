@@ -18,11 +18,13 @@ mod exchange;
 mod linger;
 mod listener;
 mod open_files;
+mod pool;
 mod questions;
 mod server;
 mod subscription;
 mod thread;
 mod transport;
+mod witness;
 
 use std::{
     cell::{Cell, RefCell},
@@ -37,7 +39,7 @@ use std::{
 use addresses::Addresses;
 use certificate::Certificate;
 use desk::Desk;
-use questions::Questions;
+use questions::{Question, Questions};
 pub use server::serve;
 use slab::Slab;
 use uuid::Uuid;
@@ -48,6 +50,7 @@ use crate::{
     config, http,
     mailbox::TransactionId,
     memory::Account,
+    offload::{Event, Historian, Inquiry, Memories, Reporter, Unread},
     runtime::{Bell, Timers},
 };
 
@@ -64,6 +67,11 @@ struct Worker {
     guard: Arc<Guard>,
     /// Logins that are being checked.
     checks: Rc<Questions<Outcome>>,
+    /// What is being read back from history.
+    recalls: Rc<Questions<Memories>>,
+    historian: Option<Historian>,
+    /// Whom requests are told, if history has them.
+    reporter: Option<Reporter>,
     access_log: bool,
     /// Connections of this thread.
     connections: Cell<usize>,
@@ -127,6 +135,35 @@ impl Worker {
         if let Some(limit) = response.limit {
             self.shared.refusals.note(limit);
         }
+    }
+
+    /// What a request is called in history, if that has requests.
+    fn deed(
+        &self,
+        request: &http::Request,
+        action: &api::Action,
+        settings: &api::Settings,
+    ) -> Option<api::Deed> {
+        let interest = self.reporter.as_ref()?.interest();
+        let wanted = interest.history.then_some(interest.postdata)?;
+        api::Deed::of(request, action, settings, wanted)
+    }
+
+    /// Tells of an event.
+    fn tell(&self, event: Event) {
+        if let Some(reporter) = &self.reporter {
+            reporter.tell(event);
+        }
+    }
+
+    /// Asks history; the bell rings when it has answered.
+    fn recall(&self, inquiry: Inquiry, bell: &Rc<Bell>) -> Question<Memories> {
+        let question = self.recalls.open(bell);
+        match &self.historian {
+            Some(historian) => historian.ask(self.index, question.number(), inquiry),
+            None => self.recalls.receive(question.number(), Err(Unread::Off)),
+        }
+        question
     }
 
     /// Stops taking in connections and ends every wait.

@@ -26,6 +26,7 @@ use super::{
     certificate::Certificate,
     entrances::{EntranceError, Entrances},
     open_files,
+    pool::Pool,
     thread::{Driver, Report, Start},
 };
 use crate::{
@@ -33,8 +34,9 @@ use crate::{
     auth::Guard,
     config::{Config, CreateQueues, StoreKind},
     memory::Account,
+    offload,
     runtime::Inbox,
-    store::{self, OpenStore, Transitions},
+    store::{self, OpenStore},
 };
 
 /// Why the server could not start or go on.
@@ -44,6 +46,8 @@ enum Failure {
     Entrance(#[from] EntranceError),
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    #[error(transparent)]
+    Offload(#[from] offload::StartError),
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
     #[error("cannot watch for signals: {0}")]
@@ -71,7 +75,9 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     let inboxes = inboxes_of(workers).map_err(Failure::Worker)?;
     let verdicts = inboxes_of(workers).map_err(Failure::Worker)?;
     let guard = Guard::new(&config.auth, &verdicts).map_err(Failure::Worker)?;
-    let transitions = Arc::<Transitions>::default();
+    let recollections = inboxes_of(workers).map_err(Failure::Worker)?;
+    let pool = Pool::start(config, entrances.plain, recollections)?;
+    let transitions = Arc::new(pool.transitions());
     let store = OpenStore::open(config, &inboxes, &transitions)?;
     let driver = Driver::available();
     if driver == Driver::Epoll {
@@ -86,8 +92,8 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
         create_queues: config.auth.create_queues,
     };
     warn_of_settings(config);
-    let inboxes_of_workers = inboxes.iter().zip(&verdicts);
-    for ((index, entrances), (inbox, verdicts)) in
+    let inboxes_of_workers = inboxes.iter().zip(&verdicts).zip(pool.links());
+    for ((index, entrances), ((inbox, verdicts), link)) in
         (0..).zip(entrances.of_workers).zip(inboxes_of_workers)
     {
         let start = Start {
@@ -96,6 +102,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             entrances,
             inbox: Arc::clone(inbox),
             verdicts: Arc::clone(verdicts),
+            link,
             guard: Arc::clone(&guard),
             access,
             gate: store.gate(),
@@ -157,6 +164,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
         ExitCode::FAILURE
     };
     store.close();
+    pool.close();
     Ok(code)
 }
 

@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd,
     rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam::channel::Sender;
@@ -16,12 +16,14 @@ use slab::Slab;
 use tracing::{error, warn};
 
 use super::{
-    Date, Door, Shared, Worker, desk::Desk, entrances::Entrance, listener, questions::Questions,
+    Date, Door, Shared, Worker, desk::Desk, entrances::Entrance, listener, pool::Link,
+    questions::Questions, witness::Witness,
 };
 use crate::{
     api,
     auth::{Guard, Outcome, Verdict},
     config, http,
+    offload::{Memories, Recollection},
     runtime::{self, Bell, Inbox, Timers, Watch},
     store::{self, Gate, Health, Transitions},
     vital::{self, Vital},
@@ -33,6 +35,9 @@ const RING_ENTRIES: [u32; 3] = [4096, 1024, 256];
 
 /// How often a worker that ends looks whether its store has finished.
 const STORE_LOOK: Duration = Duration::from_millis(2);
+
+/// How long a worker that ends waits for a store that it could not ask where deliveries are to be told.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
 
 /// Size of the buffer that a thread reads into.
 const READ_BYTES: usize = 64 << 10;
@@ -69,6 +74,7 @@ pub(super) struct Start {
     pub(super) entrances: Vec<Entrance>,
     pub(super) inbox: Arc<store::Inbox>,
     pub(super) verdicts: Arc<Inbox<Verdict>>,
+    pub(super) link: Link,
     pub(super) guard: Arc<Guard>,
     pub(super) access: api::Access,
     pub(super) gate: Gate,
@@ -138,6 +144,7 @@ async fn work(start: Start) -> io::Result<()> {
     let limits = start.limits;
     let timers = Rc::new(Timers::new()?);
     let gate = start.gate;
+    let witness = start.link.reporter.clone().and_then(Witness::new);
     let desk = Rc::new_cyclic(|desk: &Weak<Desk>| {
         let desk = desk.clone();
         let receive = move |delivery| {
@@ -145,7 +152,8 @@ async fn work(start: Start) -> io::Result<()> {
                 desk.receive(delivery);
             }
         };
-        Desk::new(start.index, gate.enter(&timers, Box::new(receive)))
+        let store = gate.enter(&timers, Box::new(receive));
+        Desk::new(start.index, store, Rc::clone(&timers), witness)
     });
     let (health, transitions) = (start.health, start.transitions);
     let (doors, listeners): (Vec<_>, Vec<_>) = start
@@ -160,6 +168,8 @@ async fn work(start: Start) -> io::Result<()> {
                     health: Arc::clone(&health),
                     transitions: Arc::clone(&transitions),
                     refusals: Arc::clone(&start.shared.refusals),
+                    has_history: start.link.historian.is_some(),
+                    offload: start.link.tallies.clone(),
                 },
                 certificate: entrance.certificate,
                 bell: Bell::default(),
@@ -181,6 +191,9 @@ async fn work(start: Start) -> io::Result<()> {
         timers,
         guard: start.guard,
         checks: Rc::default(),
+        recalls: Rc::default(),
+        historian: start.link.historian,
+        reporter: start.link.reporter,
         access_log: start.access_log,
         connections: Cell::new(0),
         draining: Cell::new(false),
@@ -201,6 +214,10 @@ async fn work(start: Start) -> io::Result<()> {
     spawn_vital(Rc::clone(&worker), |worker| async move {
         receive_verdicts(&worker.checks, &verdicts).await
     });
+    let recollections = start.link.recollections;
+    spawn_vital(Rc::clone(&worker), |worker| async move {
+        receive_recollections(&worker.recalls, &recollections).await
+    });
     for (door, listener) in worker.doors.iter().zip(listeners) {
         let door = Rc::clone(door);
         spawn_vital(Rc::clone(&worker), |worker| {
@@ -214,9 +231,11 @@ async fn work(start: Start) -> io::Result<()> {
     }
     // What the last answers leave behind is small and soon done, or has to wait for a store that is out of reach: then
     // the end of the drain ends it.
-    while !worker.desk.is_idle() {
+    let begun = Instant::now();
+    while !worker.desk.is_idle() || (worker.desk.is_open() && begun.elapsed() < OPEN_WAIT) {
         worker.timers.sleep(STORE_LOOK).await;
     }
+    worker.desk.give_up();
     Ok(())
 }
 
@@ -254,14 +273,30 @@ async fn receive(worker: &Worker, inbox: &store::Inbox) -> io::Result<()> {
 
 /// Brings verdicts on logins to those who wait for them.
 async fn receive_verdicts(checks: &Questions<Outcome>, inbox: &Inbox<Verdict>) -> io::Result<()> {
+    receive_all(inbox, |verdict| {
+        checks.receive(verdict.number, verdict.outcome);
+    })
+    .await
+}
+
+/// Brings what was read back from history to those who wait for it.
+async fn receive_recollections(
+    recalls: &Questions<Memories>,
+    inbox: &Inbox<Recollection>,
+) -> io::Result<()> {
+    receive_all(inbox, |recollection| {
+        recalls.receive(recollection.number, recollection.memories);
+    })
+    .await
+}
+
+async fn receive_all<T>(inbox: &Inbox<T>, receive: impl Fn(T)) -> io::Result<()> {
     let watch = Watch::new(inbox.as_fd().try_clone_to_owned()?)?;
-    let mut verdicts = Vec::new();
+    let mut letters = Vec::new();
     loop {
         watch.readable().await?;
         inbox.arm();
-        inbox.take(&mut verdicts);
-        for verdict in verdicts.drain(..) {
-            checks.receive(verdict.number, verdict.outcome);
-        }
+        inbox.take(&mut letters);
+        letters.drain(..).for_each(&receive);
     }
 }

@@ -93,7 +93,10 @@ impl Site {
             .map(|number| {
                 let folder = scratch.path().join(format!("agent-{number}"));
                 fs::create_dir(&folder).unwrap();
-                Agent::new(settings.clone(), &folder)
+                let spool = folder.join("spool").display().to_string();
+                let mut settings = settings.clone();
+                settings.push(("offload.spool".to_owned(), spool));
+                Agent::new(settings, &folder)
             })
             .collect();
         let site = Self {

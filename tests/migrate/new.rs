@@ -133,6 +133,8 @@ pub(crate) fn popbox(store: &Path) -> Command {
     command.env_remove("NOTIFY_SOCKET");
     let path = format!("store.path={}", store.display());
     command.args(["--set", &path, "--set", "store.durability=interval"]);
+    let spool = format!("offload.spool={}", store.with_extension("spool").display());
+    command.args(["--set", &spool]);
     command
 }
 

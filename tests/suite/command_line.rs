@@ -35,7 +35,9 @@ fn config_file(layout: &Layout, more: &str) -> std::path::PathBuf {
 }
 
 #[track_caller]
-fn started(command: Command, layout: &std::sync::Arc<Layout>) -> Server {
+fn started(mut command: Command, layout: &std::sync::Arc<Layout>) -> Server {
+    // Where what it is told no folder for has its own.
+    command.current_dir(layout.scratch());
     Server::run(command, layout.clone())
         .map_err(|refusal| format!("{refusal:?}"))
         .unwrap()
@@ -95,9 +97,7 @@ fn without_a_path_the_embedded_store_is_in_popbox_data() {
         return;
     };
     let mut command = popbox();
-    command
-        .args(["serve", "--set", "server.listen=127.0.0.1:0"])
-        .current_dir(layout.scratch());
+    command.args(["serve", "--set", "server.listen=127.0.0.1:0"]);
     started(command, &layout).client().assert_alive();
     assert!(layout.scratch().join("popbox-data").exists());
 }

@@ -48,7 +48,9 @@ fn systemd_is_told_when_it_is_ready() {
         .unwrap();
     let mut command = popbox();
     command.args(["serve", "--set", "server.listen=127.0.0.1:0"]);
-    for (key, value) in layout.settings(Durability::Interval) {
+    let spool = ("offload.spool".to_owned(), layout.fresh_spool());
+    let store = layout.settings(Durability::Interval);
+    for (key, value) in store.into_iter().chain([spool]) {
         command.arg("--set").arg(format!("{key}={value}"));
     }
     command.env("NOTIFY_SOCKET", &path);

@@ -126,7 +126,11 @@ fn whatever_clients_wrote_is_escaped() {
         unique("x")
     );
     let q = Queue::named(&evil);
-    let id = client.push_with(&q, &evil, json!({"callback": evil, "field<b>": evil}));
+    let id = client.push_with(
+        &q,
+        &evil,
+        json!({"callback": format!("x:{evil}"), "field<b>": evil}),
+    );
     for target in [
         q.path(),
         format!("/trans/{id}"),

@@ -296,19 +296,20 @@ fn line_breaks_in_names_and_contents_are_no_commands_to_the_store() {
         "']) redis.call('FLUSHALL') --",
     ] {
         let evil = format!("{}{command}", unique("evil"));
+        let callback = format!("http://127.0.0.1:1/{evil}");
         for q in [Queue::named(&evil), Queue::of(&evil, &evil)] {
             let fields = json!({
-                "callback": evil, "expirationDelay": 600, "groups": [evil], &evil: evil, "other": [evil],
+                "callback": callback, "expirationDelay": 600, "groups": [evil], &evil: evil, "other": [evil],
             });
             let id = client.push_with(&q, &evil, fields.clone());
             let stored = client.transaction(&id);
             assert_eq!(stored["payload"], json!(evil));
-            assert_eq!(stored["callback"], json!(evil));
+            assert_eq!(stored["callback"], json!(callback));
             assert_eq!(stored[&evil], json!(evil));
             client
                 .call(&put(
                     format!("/trans/{id}"),
-                    &json!({"payload": evil, "callback": evil}),
+                    &json!({"payload": evil, "callback": callback}),
                 ))
                 .assert_says(200, &json!({"ok": true}));
             assert_eq!(

@@ -25,6 +25,8 @@ pub fn settings() -> Settings {
         health: Health::new(0),
         transitions: Arc::default(),
         refusals: Arc::default(),
+        has_history: false,
+        offload: None,
     }
 }
 

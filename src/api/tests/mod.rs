@@ -77,6 +77,8 @@ fn act_on(request: &Request) -> Action {
         health: Health::new(0),
         transitions,
         refusals: Arc::default(),
+        has_history: true,
+        offload: None,
     };
     handle(request, &settings, &mut || id(1))
 }

@@ -149,6 +149,7 @@ fn check_action(action: Action, reply: Reply) {
             assert!(pop.count_max >= 1 && !pop.lease.is_zero() && !wait_max.is_zero());
             assert!(wait_max <= limits().max_pop_timeout);
         }
+        Action::Recall(_) => {}
         Action::Subscribe(pop) => assert!(!pop.lease.is_zero() && pop.wait),
         // Nothing is guarded, and the plain realm has no secured queues.
         Action::Make(_) | Action::Guarded(_) => unreachable!(),

@@ -128,7 +128,7 @@ fn an_update() {
         ..Update::default()
     };
     assert!(matches!(op, Op::Update(asked, update) if asked == id(1) && update == expected));
-    let (_, text) = ask(&line, r#"{"callback":"c"}"#, Reply::Found(false));
+    let (_, text) = ask(&line, r#"{"callback":"http://c"}"#, Reply::Found(false));
     assert_eq!(
         text,
         format!(r#"{{"errors":["{} does not exist"]}}"#, id(1))

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::target::Target;
-use super::timestamp::Timestamp;
 use crate::http::write_json_string;
 use crate::mailbox::{QueueName, TransactionId, UnixMillis};
+use crate::offload::Timestamp;
 
 /// That a message was delivered, to be told to its producer.
 #[derive(Clone, Debug)]

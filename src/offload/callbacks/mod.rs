@@ -6,7 +6,7 @@
 //! - `window`: those in memory: whose turn it is, and how far the spool is dealt with.
 //! - `client`: one attempt. `kept` says whose connections stay open, `resolver` where names lead to, `address` whether
 //!   that may be called, `signature` proves who calls.
-//! - `callback`, `target`, `timestamp`: what is told, and to whom.
+//! - `callback`, `target`: what is told, and to whom.
 //! - `failure`: why it did not get through.
 
 mod address;
@@ -20,7 +20,6 @@ mod signature;
 mod source;
 mod tally;
 mod target;
-mod timestamp;
 mod window;
 
 pub use tally::Tally;

@@ -76,6 +76,9 @@ impl Database {
         // Half of the time, so that there is some left for telling what is wrong with the servers.
         options.server_selection_timeout = Some(self.timeout / 2);
         options.connect_timeout.get_or_insert(self.timeout / 2);
+        // The spool has an event no longer once MongoDB has it, which is to survive a crash there.
+        let concern = options.write_concern.get_or_insert_default();
+        concern.journal.get_or_insert(true);
         Client::with_options(options)
     }
 }

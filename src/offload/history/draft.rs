@@ -170,7 +170,7 @@ impl Value<'_> {
             Self::Text(text) => document.append(key, *text),
             Self::Transaction(id) => document.append(key, id.write_to(&mut [0; 36])),
             Self::Number(number) => {
-                document.append(key, i64::try_from(*number).unwrap_or(i64::MAX))
+                document.append(key, i64::try_from(*number).unwrap_or(i64::MAX));
             }
         }
     }

@@ -17,10 +17,10 @@ pub const EVENTS_DEFAULT: usize = 1_000;
 pub const EVENTS_MAX: usize = 10_000;
 
 /// How much they may take, as they are stored; the first is given whatever it takes.
-pub const BYTES_MAX: usize = 16 << 20;
+pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// What happened, the earliest first.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Past {
     /// Each as it was stored, without its id, and with its time as ISO text.
     pub events: Vec<Value>,

@@ -1,8 +1,8 @@
 //! A record of what happened, in MongoDB: the states that messages had, and what was asked for.
 //!
 //! A `writer` reads events from the spool, makes documents of them (`draft`), and writes them in batches, for as long
-//! as it takes: what is not in MongoDB is in the spool. The id of a document is its place in the spool's log, so what is
-//! written twice is there once. `look` reads it all back.
+//! as it takes: what is not in MongoDB is in the spool. The id of a document is its place in the spool's log, so what
+//! is written twice is there once. `look` reads it all back.
 
 mod batch;
 mod database;
@@ -17,8 +17,10 @@ mod tests;
 mod trouble;
 mod writer;
 
-pub use look::{BYTES_MAX, EVENTS_DEFAULT, EVENTS_MAX, Past, Span, Unavailable};
+pub use look::{EVENTS_DEFAULT, EVENTS_MAX, Past, Span, Unavailable};
 pub use tally::Tally;
+
+use std::fmt;
 
 use tokio::sync::watch;
 
@@ -36,6 +38,12 @@ pub struct History {
     collections: Vec<String>,
     database: Database,
     tally: Tally,
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("History").finish_non_exhaustive()
+    }
 }
 
 impl History {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// Another process has it open.
     #[error("another popbox uses the spool {}: stop it, or give each a folder of its own", .path.display())]
     InUse {

@@ -44,7 +44,8 @@ mod writer;
 
 use bytes::Bytes;
 
-pub(crate) use error::{AppendError, FlushError, OpenError, ReadError};
+pub(crate) use error::AppendError;
+pub use error::OpenError;
 pub(crate) use opening::open;
 pub(crate) use reader::Reader;
 pub(crate) use writer::Writer;

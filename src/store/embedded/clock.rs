@@ -1,8 +1,8 @@
 //! The time of day, without its jumps.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::mailbox::UnixMillis;
+use crate::{mailbox::UnixMillis, store::time_of_day};
 
 /// A difference to the system's time of day that means that the latter was set.
 const STEP: Duration = Duration::from_millis(500);
@@ -53,14 +53,6 @@ impl Clock {
             Step::Back(now.0 - truth.0)
         })
     }
-}
-
-fn time_of_day() -> UnixMillis {
-    // A clock before 1970 is no time of day at all.
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    UnixMillis(0).plus(since)
 }
 
 #[cfg(test)]

@@ -1,10 +1,6 @@
 //! The time of day as a server has it.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use redis_protocol::resp3::types::BytesFrame;
 
@@ -12,6 +8,7 @@ use super::connection::{into_bytes, into_list};
 use crate::{
     mailbox::UnixMillis,
     runtime::{Tick, Timers},
+    store::time_of_day,
 };
 
 /// What a server's clock shows, as far as can be told from here: every decision about time is the server's, and this
@@ -88,10 +85,4 @@ pub(super) fn from_time_reply(frame: BytesFrame) -> Option<UnixMillis> {
     Some(UnixMillis(
         seconds.checked_mul(1000)?.checked_add(micros / 1000)?,
     ))
-}
-
-/// This machine's time of day.
-fn time_of_day() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    UnixMillis(0).plus(since.unwrap_or_default())
 }

@@ -53,6 +53,8 @@ fuzz_target!(|data: &[u8]| {
         health: Health::new(0),
         transitions: Arc::default(),
         refusals: Arc::default(),
+        has_history: true,
+        offload: None,
     };
     let id = TransactionId::parse("f6fc84c9-f21f-4a1a-8d3b-7f1c2f3b1b1b").expect("an id");
     match api::handle(&request, &settings, &mut || id) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Client, Queue, Response, eventually, get, post};
+use super::{Client, Queue, Response, eventually, eventually_equal, get, post};
 
 /// What a pop answered: payloads and ids, in the same order.
 #[derive(Debug, PartialEq, Eq)]
@@ -176,6 +176,38 @@ impl Client {
         response.json()
     }
 
+    /// What the history has of what is at a path, all of it.
+    #[track_caller]
+    pub fn history(&mut self, path: &str) -> Vec<Value> {
+        let request = get(format!("{path}/history"));
+        let mut response = self.call(&request);
+        // Other tests read, too, and there is a limit.
+        while response.status == 503 && response.text().contains("history is busy") {
+            response = self.call(&request);
+        }
+        response.assert_json_head(200);
+        let answer = response.json();
+        assert_eq!(answer["ok"], json!(true), "{answer}");
+        assert_eq!(answer["more"], json!(false), "{answer}");
+        answer["data"].as_array().expect("a list of events").clone()
+    }
+
+    /// The states that a message has had, as the history has them.
+    #[track_caller]
+    pub fn states_told(&mut self, id: &str, queue: &Queue) -> Vec<String> {
+        let events = self.history(&format!("/trans/{id}"));
+        let of_queue = events.iter().filter(|event| event["queue"] == queue.id);
+        let states = of_queue.filter_map(|event| event["state"].as_str());
+        states.map(str::to_owned).collect()
+    }
+
+    /// Waits until a message has had exactly these states.
+    #[track_caller]
+    pub fn await_states_told(&mut self, id: &str, queue: &Queue, states: &[&str]) {
+        let states: Vec<String> = states.iter().map(|&state| state.to_owned()).collect();
+        eventually_equal(&states, || self.states_told(id, queue));
+    }
+
     /// What `/trans/:id` says.
     #[track_caller]
     pub fn transaction(&mut self, id: &str) -> Value {
@@ -190,6 +222,14 @@ impl Client {
         let response = self.call(&get("/"));
         response.assert_json_head(200);
         response.json()["refused"].clone()
+    }
+
+    /// What `GET /` says of events on their way to history and callbacks; null if nobody is to be told.
+    #[track_caller]
+    pub fn offload(&mut self) -> Value {
+        let response = self.call(&get("/"));
+        response.assert_json_head(200);
+        response.json()["offload"].clone()
     }
 
     /// Sends a pop that waits for a minute; its answer is for `receive`.

@@ -472,25 +472,7 @@ impl Client {
     pub fn try_receive(&mut self, limit: Duration) -> Result<Response, Broken> {
         let deadline = Instant::now() + limit;
         let mut response = self.take_head(deadline)?;
-        if response.lists("transfer-encoding", "chunked") {
-            while let Some(chunk) = self.take_chunk(deadline)? {
-                response.body.extend_from_slice(&chunk);
-            }
-        } else if let Some(length) = response.header("content-length") {
-            let length = length
-                .parse()
-                .map_err(|_| Broken::Malformed(format!("Content-Length: {length}")))?;
-            response.body = self.take(length, deadline)?;
-        } else if response.status >= 200 && response.status != 204 && response.status != 304 {
-            loop {
-                match self.fill(deadline) {
-                    Ok(()) => {}
-                    Err(Broken::Closed { .. }) => break,
-                    Err(other) => return Err(other),
-                }
-            }
-            response.body = std::mem::take(&mut self.received);
-        }
+        self.take_body(&mut response, deadline)?;
         Ok(response)
     }
 
@@ -517,6 +499,37 @@ impl Client {
             Ok(response) => response,
             Err(broken) => panic!("no head: {broken:?}"),
         }
+    }
+
+    /// The rest of an answer whose head was received.
+    #[track_caller]
+    pub fn receive_body(&mut self, response: &mut Response) {
+        if let Err(broken) = self.take_body(response, Instant::now() + READ_TIMEOUT) {
+            panic!("no body: {broken:?}");
+        }
+    }
+
+    fn take_body(&mut self, response: &mut Response, deadline: Instant) -> Result<(), Broken> {
+        if response.lists("transfer-encoding", "chunked") {
+            while let Some(chunk) = self.take_chunk(deadline)? {
+                response.body.extend_from_slice(&chunk);
+            }
+        } else if let Some(length) = response.header("content-length") {
+            let length = length
+                .parse()
+                .map_err(|_| Broken::Malformed(format!("Content-Length: {length}")))?;
+            response.body = self.take(length, deadline)?;
+        } else if response.status >= 200 && response.status != 204 && response.status != 304 {
+            loop {
+                match self.fill(deadline) {
+                    Ok(()) => {}
+                    Err(Broken::Closed { .. }) => break,
+                    Err(other) => return Err(other),
+                }
+            }
+            response.body = std::mem::take(&mut self.received);
+        }
+        Ok(())
     }
 
     /// The same of a server that may not answer.

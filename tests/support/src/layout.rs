@@ -11,6 +11,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Once};
 
 use tempfile::TempDir;
@@ -73,6 +74,8 @@ pub struct Layout {
     has_pushing_agent: bool,
     /// What its files lie on, if that is not the disk of the target directory. Unmounted before the folder goes.
     disk: Option<Disk>,
+    /// Spools that servers on it were given.
+    spools: AtomicUsize,
     /// Removed with the layout; also a place for a test's own files.
     dir: TempDir,
 }
@@ -149,6 +152,7 @@ impl Layout {
             kind: Kind::Embedded,
             has_pushing_agent: false,
             disk: None,
+            spools: AtomicUsize::new(0),
             dir,
         }
     }
@@ -167,6 +171,7 @@ impl Layout {
             },
             has_pushing_agent: false,
             disk: None,
+            spools: AtomicUsize::new(0),
             dir,
         }
     }
@@ -204,6 +209,16 @@ impl Layout {
         };
         let owned = settings.into_iter();
         owned.map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// A spool that no other server has.
+    pub fn fresh_spool(&self) -> String {
+        let number = self.spools.fetch_add(1, Ordering::Relaxed);
+        self.dir
+            .path()
+            .join(format!("spool-{number}"))
+            .display()
+            .to_string()
     }
 
     /// Whether a server started on it is two, one of which is for pushes.

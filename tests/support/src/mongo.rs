@@ -1,4 +1,4 @@
-//! A MongoDB for tests: the one at `MONGODB_URI`, or else a `SecantusDB`, which speaks its protocol.
+//! A MongoDB for tests: the one at `MONGODB_URI`, or else a SecantusDB, which speaks its protocol.
 
 use std::env;
 use std::fs;
@@ -9,6 +9,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database, error};
 use tempfile::TempDir;
 
 use super::layout::scratch;
@@ -40,7 +42,7 @@ enum Kind {
     Own(Own),
 }
 
-/// A `SecantusDB` that we start.
+/// A SecantusDB that we start.
 struct Own {
     address: SocketAddr,
     program: PathBuf,
@@ -58,25 +60,31 @@ impl Mongo {
             own
         });
         let uri = env::var("MONGODB_URI").unwrap_or_else(|_| Self::uri_at(SHARED.address));
-        Self {
-            database: unique("popbox-test"),
-            kind: Kind::Shared { uri },
-        }
+        Self::with_collection(Kind::Shared { uri })
     }
 
     /// One of the test's own, to be stopped and told to fail.
     pub fn own() -> Self {
-        let mongo = Self::own_that_is_down();
-        mongo.start();
+        let own = Own::new();
+        own.start();
+        Self::with_collection(Kind::Own(own))
+    }
+
+    /// The same, to be started later.
+    pub fn own_that_is_down() -> Self {
+        let mongo = Self::own();
+        mongo.stop();
         mongo
     }
 
-    /// The same, not yet started.
-    pub fn own_that_is_down() -> Self {
-        Self {
+    /// With the collection that a history is written to by default.
+    fn with_collection(kind: Kind) -> Self {
+        let mongo = Self {
             database: unique("popbox-test"),
-            kind: Kind::Own(Own::new()),
-        }
+            kind,
+        };
+        mongo.make_collection("popbox_ev");
+        mongo
     }
 
     /// Its connection string, without a database.
@@ -113,6 +121,62 @@ impl Mongo {
         process.signal(libc::SIGTERM);
         let deadline = Instant::now() + STOP_TIMEOUT;
         assert!(process.end_by(deadline).is_some(), "it does not end");
+    }
+
+    /// Everything in a collection of the test's database, in the order of ids.
+    pub fn documents(&self, collection: &str) -> Vec<Document> {
+        self.ask(async |database| {
+            let collection = database.collection(collection);
+            let mut cursor = collection.find(doc! {}).sort(doc! {"_id": 1}).await?;
+            let mut documents = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.deserialize_current()?);
+            }
+            Ok(documents)
+        })
+    }
+
+    /// The collections of the test's database.
+    pub fn collections(&self) -> Vec<String> {
+        self.ask(async |database| database.list_collection_names().await)
+    }
+
+    /// Makes a collection with nothing in it. `SecantusDB` 0.7.0b3 may hang when the first document of a collection
+    /// and its first index come at the same time.
+    pub fn make_collection(&self, name: &str) {
+        self.ask(async |database| database.create_collection(name).await);
+    }
+
+    /// Lets it answer so many commands otherwise, as the fail point `failCommand` takes it.
+    pub fn fail(&self, times: i32, data: Document) {
+        let command =
+            doc! {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data};
+        self.ask(async |database| {
+            let admin = database.client().database("admin");
+            admin.run_command(command).await
+        });
+    }
+
+    /// Asks it something, on a connection of its own.
+    fn ask<T: Send>(&self, question: impl AsyncFnOnce(Database) -> error::Result<T> + Send) -> T {
+        let asking = async || {
+            let client = Client::with_uri_str(self.uri()).await?;
+            let answer = question(client.database(&self.database)).await;
+            client.shutdown().immediate(true).await;
+            answer
+        };
+        // A thread of its own: who asks may have a runtime.
+        let answer = thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(asking())
+            });
+            asked.join().unwrap()
+        });
+        answer.unwrap_or_else(|error: error::Error| panic!("MongoDB: {error}"))
     }
 
     fn mine(&self) -> &Own {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::certificate::certificate;
 use super::process::Process;
-use super::{Client, Durability, Layout, place};
+use super::{Client, Durability, Layout, Mongo, place};
 
 /// How long a start may take, recovery of a store included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -66,6 +66,12 @@ impl Settings {
         self
     }
 
+    /// Without one that was set before: two servers cannot share a spool.
+    fn without(mut self, key: &str) -> Self {
+        self.set.retain(|(known, _)| known != key);
+        self
+    }
+
     /// With an HTTPS listener beside the plain one.
     pub fn with_tls(self) -> Self {
         let [cert, key] = ["server.crt", "server.key"].map(|it| self.layout.scratch().join(it));
@@ -74,6 +80,14 @@ impl Settings {
         self.set("tls.listen", "127.0.0.1:0")
             .set("tls.cert", cert.display())
             .set("tls.key", key.display())
+    }
+
+    /// With a history in that MongoDB, written as soon as it can be.
+    pub fn with_history(self, mongo: &Mongo) -> Self {
+        self.set("history.uri", mongo.uri())
+            .set("history.database", mongo.database())
+            .set("history.batch_age", "5ms")
+            .set("history.backoff", "200ms")
     }
 
     /// With a variable in its environment.
@@ -100,7 +114,10 @@ impl Settings {
     /// Starts a server that may refuse to.
     pub fn try_start(self) -> Result<Server, Refusal> {
         // Both begin at once, and the first that refuses says why.
-        let pushing = self.layout.has_pushing_agent().then(|| self.begin());
+        let pushing = self
+            .layout
+            .has_pushing_agent()
+            .then(|| self.clone().without("offload.spool").begin());
         let mut server = self.begin().ready()?;
         if let Some(pushing) = pushing {
             server.pushing = Some(Box::new(pushing.ready()?));
@@ -123,7 +140,10 @@ impl Settings {
         command.arg("serve");
         let listen = ("server.listen".to_owned(), "127.0.0.1:0".to_owned());
         let store = self.layout.settings(self.durability);
-        for (key, value) in iter::once(&listen).chain(&store).chain(&self.set) {
+        // One that is given replaces it.
+        let spool = ("offload.spool".to_owned(), self.layout.fresh_spool());
+        let own = [&listen, &spool];
+        for (key, value) in own.into_iter().chain(&store).chain(&self.set) {
             command.arg("--set").arg(format!("{key}={value}"));
         }
         command.envs(self.environment.iter().cloned());
@@ -374,6 +394,13 @@ pub fn credentials(user: &str, password: &str) -> String {
 
 /// The shared server as one test sees it: if the test fails, the log is shown.
 pub struct Shared(&'static Server);
+
+impl Shared {
+    /// One that the tests of a module share.
+    pub fn of(server: &'static Server) -> Self {
+        Self(server)
+    }
+}
 
 impl Deref for Shared {
     type Target = Server;

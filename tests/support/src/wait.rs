@@ -1,5 +1,6 @@
 //! Waiting for what can be seen, and the bounds that tell "at once" from "after the timeout".
 
+use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,23 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "still not so after 10 s: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Polls until `found` gives what is expected, and fails after half a minute: for what takes a way through several
+/// programs.
+#[track_caller]
+pub fn eventually_equal<T: Debug + PartialEq>(expected: &T, mut found: impl FnMut() -> T) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = found();
+        if found == *expected {
+            return;
+        }
+        if Instant::now() >= deadline {
+            assert_eq!(found, *expected, "still so after 30 s");
+        }
         thread::sleep(Duration::from_millis(20));
     }
 }

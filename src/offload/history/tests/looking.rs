@@ -220,7 +220,7 @@ async fn what_is_read_back_at_once_has_a_bound_in_bytes() {
         sink(SinkEvent::NewState, "states"),
         sink(SinkEvent::Action, "actions"),
     ];
-    let large = "x".repeat(3 << 20);
+    let large = "x".repeat(700 << 10);
     let mut events = Vec::new();
     for number in 0..7 {
         events.push(action(

@@ -70,7 +70,7 @@ async fn it_waits_for_a_mongodb_that_is_away_at_the_start_and_later() {
 async fn a_mongodb_that_is_away_holds_up_neither_a_stop_nor_who_looks() {
     let mongo = Mongo::own_that_is_down();
     let settings = config::History {
-        backoff: Duration::from_secs(60),
+        backoff: Duration::from_mins(1),
         ..impatient(&mongo)
     };
     let mut stage = Stage::new(mongo, settings);

@@ -1,11 +1,22 @@
-//! Moments as callbacks write them.
+//! Moments as events and callbacks show them: `2026-11-21T16:33:25.157Z`.
 
 use std::fmt;
 
+use mongodb::bson::DateTime;
+
 use crate::mailbox::UnixMillis;
 
-/// Writes a moment in UTC with milliseconds, such as `2026-11-21T16:33:25.157Z`.
-pub(super) struct Timestamp(pub(super) UnixMillis);
+/// Writes a moment in UTC with milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp(pub UnixMillis);
+
+impl Timestamp {
+    /// Reads a moment, in any zone and however exact; none where it is another text, or before 1970.
+    pub fn parse(text: &str) -> Option<UnixMillis> {
+        let time = DateTime::parse_rfc3339_str(text).ok()?;
+        u64::try_from(time.timestamp_millis()).ok().map(UnixMillis)
+    }
+}
 
 const MILLIS_OF_DAY: u64 = 86_400_000;
 const DAYS_OF_400_YEARS: u64 = 146_097;
