@@ -12,6 +12,8 @@ mod abuse;
 mod ack;
 mod answer_memory;
 mod bad_input;
+mod callback_trouble;
+mod callbacks;
 mod command_line;
 mod concurrency;
 mod cross_site;
