@@ -43,9 +43,7 @@ pub(super) async fn serve(transport: Transport, visit: Visit, door: Rc<Door>, wo
         connection.bell.ring();
     }
     connection.run(&transport).await;
-    for exchange in &mut connection.exchanges {
-        exchange.abandon(&worker);
-    }
+    Exchange::abandon(connection.exchanges.drain(..), &worker);
     if connection.is_refused {
         let Connection { alarm, bell, .. } = &mut connection;
         Box::pin(linger(&transport, &worker, alarm, bell)).await;
@@ -238,7 +236,7 @@ impl Connection {
         self.is_peer_done = true;
         self.is_last = true;
         if let Some(first) = self.exchanges.iter().position(Exchange::takes_messages) {
-            self.exchanges.truncate(first);
+            Exchange::abandon(self.exchanges.drain(first..), &self.worker);
         }
     }
 
@@ -343,7 +341,7 @@ impl Connection {
             if !self.load.cargo.is_empty() && transport.is_closed() {
                 // Dropping the cargo sends it back.
                 self.load = Load::default();
-                self.exchanges.clear();
+                Exchange::abandon(self.exchanges.drain(..), &self.worker);
                 self.is_last = true;
                 continue;
             }

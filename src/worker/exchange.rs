@@ -292,9 +292,9 @@ impl Exchange {
         }
     }
 
-    /// The client has left before its answer was whole.
-    pub(super) fn abandon(&mut self, worker: &Worker) {
-        if let Some(deed) = self.deed.take() {
+    /// The client has left before these answers were whole.
+    pub(super) fn abandon(exchanges: impl Iterator<Item = Self>, worker: &Worker) {
+        for deed in exchanges.filter_map(|exchange| exchange.deed) {
             worker.tell(deed.ended(store::time_of_day()));
         }
     }

@@ -281,6 +281,7 @@ fn an_event_says_what_when_where_and_by_whom() {
 
 /// Everything that is told is about this tenant alone, so all of it can be compared.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one request after the other")]
 fn each_request_is_an_action() {
     let stage = stage();
     let mut client = stage.client();

@@ -43,7 +43,7 @@ impl Traffic {
         for _ in 0..messages {
             let id = client.push(&self.q, "p");
             let popped = client.pop(&self.q, &json!({"timeout": 1}));
-            assert_eq!(popped.transactions, [id.clone()]);
+            assert_eq!(popped.transactions, [&*id]);
             self.ids.push(id);
         }
     }
@@ -118,6 +118,9 @@ fn assert_unreadable(client: &mut Client, path: &str) {
     assert!(response.header("retry-after").is_some(), "{response:?}");
 }
 
+/// What is done to a wire.
+type Wound = fn(&Proxy);
+
 #[test]
 fn a_mongodb_that_is_away_at_the_start_and_later_misses_nothing() {
     let mongo = Mongo::own_that_is_down();
@@ -173,7 +176,7 @@ fn whatever_its_wire_does_requests_are_answered_and_events_arrive_once() {
     let mut traffic = Traffic::new();
     traffic.flow(&mut client, 5);
     traffic.await_told(&mongo);
-    let wounds: [(&str, fn(&Proxy)); 7] = [
+    let wounds: [(&str, Wound); 7] = [
         ("slow", |proxy| proxy.delay(Duration::from_millis(50))),
         ("reset", Proxy::reset),
         ("reset in an answer", |proxy| proxy.reset_after(10)),
@@ -308,7 +311,7 @@ fn a_server_ends_in_time_without_mongodb_and_the_next_tells_the_rest() {
         .set("history.backoff", "60s");
     let mut traffic = Traffic::new();
     let wounds: [fn(&Proxy); 3] = [Proxy::cut, Proxy::swallow_new, |proxy| {
-        proxy.stall(Direction::ToClient)
+        proxy.stall(Direction::ToClient);
     }];
     for (number, wound) in wounds.into_iter().enumerate() {
         // The last one is on a connection that works so far.

@@ -30,7 +30,7 @@ use crate::mailbox::{QueueName, TransactionId};
 use database::Database;
 use writer::Writer;
 
-/// The history: written by [`History::run`], and looked at by whoever has it.
+/// The history: written by its own task, and looked at by whoever has it.
 pub struct History {
     settings: config::History,
     agent: String,
