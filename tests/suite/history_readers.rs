@@ -193,6 +193,7 @@ fn the_page_of_a_transaction_has_its_timeline_and_nothing_of_it_is_markup() {
     let tenant = "<i>org</i>";
     let q = Queue::of(tenant, "<script>\"&'q");
     let id = client.push(&q, "p");
+    client.await_states_told(&id, &q, &["Pending"]);
     let wrong = json!({"expirationDate": "<b>soon</b>"});
     let trans = format!("/org/%3Ci%3Eorg%3C%2Fi%3E/trans/{id}");
     client.call(&put(&trans, &wrong)).assert_some_error(400);

@@ -25,6 +25,7 @@ mod expiry;
 mod full_disk;
 mod groups;
 mod history;
+mod history_actions;
 mod history_readers;
 mod history_trouble;
 mod hostile_names;

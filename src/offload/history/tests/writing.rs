@@ -208,6 +208,8 @@ async fn what_cannot_be_read_or_is_refused_is_left_out_and_the_rest_goes_on() {
     let mut stage = Stage::new(mongo, settings);
     let no_dead = doc! {"state": {"$ne": "Dead"}};
     let database = stage.database().await;
+    let without = stage.collection("popbox_ev").await;
+    without.drop().await.unwrap();
     database
         .create_collection("popbox_ev")
         .validator(no_dead)
