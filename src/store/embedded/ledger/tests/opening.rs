@@ -137,14 +137,18 @@ fn flipped_bits_in_the_tables_do_not_show() {
     ledger.close().unwrap();
     let path = folder.path().join("tables.redb");
     let whole = fs::read(&path).unwrap();
-    let used: Vec<usize> = (0..whole.len())
-        .filter(|&place| whole[place] != 0)
-        .collect();
     let mut lots = Lots(7);
     let mut refused = 0;
     for _ in 0..150 {
         let mut bytes = whole.clone();
-        bytes[used[lots.below(used.len())]] ^= 1 << lots.below(8);
+        // Drawn from all places: some bytes are random, and one that is zero must not move the draws behind it.
+        let place = loop {
+            let place = lots.below(whole.len());
+            if whole[place] != 0 {
+                break place;
+            }
+        };
+        bytes[place] ^= 1 << lots.below(8);
         fs::write(&path, bytes).unwrap();
         match patiently(|| Ledger::open(&settings(folder.path(), Durability::Sync))) {
             Ok(ledger) => assert_eq!(contents(&ledger), model),
@@ -153,8 +157,7 @@ fn flipped_bits_in_the_tables_do_not_show() {
         }
     }
     println!("{refused} of 150 were refused");
-    // The rest, about half, fell on what is of no use any more: how much there is of that differs from run to run.
-    assert!(refused > 40);
+    assert!(refused > 75);
 }
 
 #[test]
