@@ -69,11 +69,13 @@ async fn make_one(database: &Database, collection: &str, model: IndexModel) -> R
     Ok(())
 }
 
+/// What is looked up is in the order that it is asked for in, so that a page costs as much as it has, however long the
+/// history.
 fn models(retention: Duration) -> Vec<IndexModel> {
     let model = |keys: Document| IndexModel::builder().keys(keys).build();
     let mut models = vec![
-        model(doc! {"transaction": 1, "timestamp": 1}),
-        model(doc! {"queue": 1, "tenant": 1, "timestamp": 1}),
+        model(doc! {"transaction": 1, "timestamp": 1, "_id": 1}),
+        model(doc! {"queue": 1, "tenant": 1, "realm": 1, "timestamp": 1, "_id": 1}),
     ];
     if !retention.is_zero() {
         // MongoDB counts in seconds.

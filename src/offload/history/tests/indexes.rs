@@ -59,8 +59,11 @@ async fn each_collection_has_them_once() {
         stage.tell(&state(number, State::Pending));
         for collection in ["a", "b"] {
             let expected = [
-                (doc! {"transaction": 1, "timestamp": 1}, None),
-                (doc! {"queue": 1, "tenant": 1, "timestamp": 1}, None),
+                (doc! {"transaction": 1, "timestamp": 1, "_id": 1}, None),
+                (
+                    doc! {"queue": 1, "tenant": 1, "realm": 1, "timestamp": 1, "_id": 1},
+                    None,
+                ),
                 (doc! {"timestamp": 1}, Some(86_401)),
             ];
             let indexes = until_there_are(&stage, 3, collection).await;
