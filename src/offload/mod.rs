@@ -36,7 +36,7 @@ use crate::{config::Config, memory::Account, runtime::Inbox, vital};
 pub use callbacks::is_url;
 pub use event::{Action, Event, Messages, NewStates};
 pub use historian::{Historian, Inquiry, Memories, Recollection, Unread};
-pub use history::{EVENTS_DEFAULT, EVENTS_MAX, Past, Span};
+pub use history::{EVENTS_DEFAULT, EVENTS_MAX, Past, Since, Span};
 pub use reporter::{Interest, Reporter};
 pub use spool::OpenError as SpoolError;
 pub use tally::{Tallies, Tally};

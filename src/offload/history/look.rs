@@ -1,7 +1,5 @@
 //! Looking up what happened.
 
-use std::collections::HashSet;
-
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
 
@@ -24,15 +22,24 @@ pub(super) const BYTES_MAX: usize = 4 << 20;
 pub struct Past {
     /// Each as it was stored, without its id, and with its time as ISO text.
     pub events: Vec<Value>,
-    /// Whether there are more: ask again, since the time of the last one.
-    pub has_more: bool,
+    /// Where to go on, if there are more.
+    pub next: Option<Since>,
+}
+
+/// Where a look begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// What happened before is left out.
+    pub at: UnixMillis,
+    /// So is what happened then, up to the document with this id. None: nothing of that millisecond is left out.
+    pub after: Option<String>,
 }
 
 /// Which part of it is wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Span {
-    /// From then on; none: from the beginning.
-    pub since: Option<UnixMillis>,
+    /// From there on; none: from the beginning.
+    pub since: Option<Since>,
     /// How many events at most; never more than [`EVENTS_MAX`].
     pub limit: usize,
 }
@@ -73,8 +80,15 @@ pub(super) async fn look(
 ) -> Result<Past, Unavailable> {
     let limit = span.limit.clamp(1, EVENTS_MAX);
     let mut filter = wanted;
-    if let Some(since) = span.since {
-        filter.insert("timestamp", doc! {"$gte": date(since)});
+    if let Some(Since { at, after }) = span.since {
+        let at = date(at);
+        filter.insert("timestamp", doc! {"$gte": at});
+        if let Some(id) = after {
+            let later = doc! {"timestamp": {"$gt": at}};
+            // Of any type, as ids are sorted.
+            let then = doc! {"_id": {"$not": {"$lte": id}}};
+            filter.insert("$or", [later, then]);
+        }
     }
     let looking = async {
         let mut shelves = Vec::with_capacity(collections.len());
@@ -101,8 +115,45 @@ struct Record {
     document: Document,
 }
 
-/// What events are sorted by: time, and then their place in the log.
-type Key = (i64, String);
+/// What events are sorted by, as MongoDB sorts them: time, and then the id, which is the place in the log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    millis: i64,
+    id: Id,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Id {
+    Text(String),
+    /// Of somebody else's document; these come last.
+    Other(String),
+}
+
+impl Key {
+    fn of(document: &Document) -> Self {
+        let millis = document.get_datetime("timestamp");
+        let id = match document.get("_id") {
+            Some(Bson::String(id)) => Id::Text(id.clone()),
+            other => Id::Other(other.map(ToString::to_string).unwrap_or_default()),
+        };
+        Self {
+            millis: millis.map_or(0, |date| date.timestamp_millis()),
+            id,
+        }
+    }
+
+    /// What comes behind it.
+    fn next(self) -> Since {
+        Since {
+            at: UnixMillis(u64::try_from(self.millis).unwrap_or(0)),
+            after: match self.id {
+                Id::Text(id) => Some(id),
+                // Rather some of them twice than one of them never.
+                Id::Other(_) => None,
+            },
+        }
+    }
+}
 
 async fn shelf(
     database: &Database,
@@ -131,7 +182,7 @@ async fn shelf(
         room = room.saturating_sub(bytes);
         let document = Document::try_from(raw).map_err(mongodb::error::Error::from)?;
         records.push(Record {
-            key: key(&document),
+            key: Key::of(&document),
             bytes,
             document,
         });
@@ -140,16 +191,6 @@ async fn shelf(
         records,
         is_cut: false,
     })
-}
-
-fn key(document: &Document) -> Key {
-    let millis = document.get_datetime("timestamp");
-    let id = match document.get("_id") {
-        Some(Bson::String(id)) => id.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    (millis.map_or(0, |date| date.timestamp_millis()), id)
 }
 
 /// All shelves as one. What goes into several collections is given once.
@@ -163,15 +204,13 @@ fn merged(shelves: Vec<Shelf>, limit: usize) -> Past {
     let mut has_more = end.is_some();
     let mut records: Vec<_> = shelves.into_iter().flat_map(|it| it.records).collect();
     records.sort_by(|one, other| one.key.cmp(&other.key));
-    let mut seen = HashSet::new();
+    records.dedup_by(|one, other| one.key == other.key);
     let mut room = BYTES_MAX;
     let mut events = Vec::new();
+    let mut last = None;
     for record in records {
         if end.as_ref().is_some_and(|end| record.key > *end) {
             break;
-        }
-        if !seen.insert(record.key.1) {
-            continue;
         }
         if events.len() == limit || (record.bytes > room && !events.is_empty()) {
             has_more = true;
@@ -179,6 +218,8 @@ fn merged(shelves: Vec<Shelf>, limit: usize) -> Past {
         }
         room = room.saturating_sub(record.bytes);
         events.push(json::object(record.document));
+        last = Some(record.key);
     }
-    Past { events, has_more }
+    let next = last.filter(|_| has_more).map(Key::next);
+    Past { events, next }
 }

@@ -17,7 +17,7 @@ mod tests;
 mod trouble;
 mod writer;
 
-pub use look::{EVENTS_DEFAULT, EVENTS_MAX, Past, Span, Unavailable};
+pub use look::{EVENTS_DEFAULT, EVENTS_MAX, Past, Since, Span, Unavailable};
 pub use tally::Tally;
 
 use std::fmt;

@@ -1,9 +1,11 @@
 //! What is read back.
 
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{DateTime, doc};
 use popbox_test_support::Mongo;
 use serde_json::{Value, json};
 
-use super::super::{EVENTS_MAX, Past, Span};
+use super::super::{EVENTS_MAX, Past, Since, Span};
 use super::stage::{Stage, plain, settings, sink, states, transaction};
 use crate::config::{self, Field, Sink, SinkEvent};
 use crate::mailbox::{QueueName, Realm, State, Tenant, UnixMillis};
@@ -48,8 +50,12 @@ async fn stage(sinks: Vec<Sink>, events: &[Event], documents: u64) -> Stage {
     stage
 }
 
-fn span(since: Option<UnixMillis>, limit: usize) -> Span {
+fn span(since: Option<Since>, limit: usize) -> Span {
     Span { since, limit }
+}
+
+fn from(at: UnixMillis) -> Option<Since> {
+    Some(Since { at, after: None })
 }
 
 fn values(past: &Past, field: &str) -> Vec<Value> {
@@ -90,7 +96,7 @@ async fn collections_are_read_as_one() {
         .of_queue(&plain("q"), Span::default())
         .await
         .unwrap();
-    assert!(!past.has_more);
+    assert_eq!(past.next, None);
     let times = values(&past, "timestamp");
     let expected =
         ["007", "008", "008", "009", "010"].map(|it| json!(format!("2100-01-01T00:00:00.{it}Z")));
@@ -116,7 +122,7 @@ async fn collections_are_read_as_one() {
         past,
         Past {
             events: Vec::new(),
-            has_more: false
+            next: None
         }
     );
     stage.end().await;
@@ -152,22 +158,22 @@ async fn whoever_asks_since_the_last_one_misses_nothing() {
             .unwrap()
     };
     let whole = look(None, EVENTS_MAX + 1).await;
-    assert_eq!((whole.events.len(), whole.has_more), (20, false));
+    assert_eq!((whole.events.len(), &whole.next), (20, &None));
     for (since, limit, expected, has_more) in [
         (None, 7, 0..7, true),
         (None, 20, 0..20, false),
         (None, 0, 0..1, true),
-        (Some(after(5)), 3, 10..13, true),
-        (Some(after(5)), 10, 10..20, false),
-        (Some(after(10)), 10, 20..20, false),
+        (from(after(5)), 3, 10..13, true),
+        (from(after(5)), 10, 10..20, false),
+        (from(after(10)), 10, 20..20, false),
     ] {
-        let past = look(since, limit).await;
+        let past = look(since.clone(), limit).await;
         assert_eq!(
             past.events,
             whole.events[expected.clone()],
             "{since:?} {limit}"
         );
-        assert_eq!(past.has_more, has_more, "{since:?} {limit}");
+        assert_eq!(past.next.is_some(), has_more, "{since:?} {limit}");
     }
     stage.end().await;
 }
@@ -248,17 +254,88 @@ async fn what_is_read_back_at_once_has_a_bound_in_bytes() {
             .unwrap();
         looks += 1;
         seen.extend(values(&past, "timestamp"));
-        if !past.has_more {
+        since = past.next;
+        if since.is_none() {
             break;
         }
         assert_eq!(past.events.len(), 9, "five large ones fit");
-        let last = u64::try_from(seen.len()).unwrap() - 1;
-        // The last one is given again.
-        seen.pop();
-        since = Some(after(last));
     }
     assert_eq!(looks, 2);
     assert_eq!(seen.len(), 14);
     assert!(seen.is_sorted_by_key(|it| it.as_str().unwrap_or_default().to_owned()));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_much_happened_at_once_is_read_page_by_page_and_each_once() {
+    let sinks = vec![
+        sink(SinkEvent::NewState, "states"),
+        sink(SinkEvent::Any, "events"),
+    ];
+    let queues = (0..25).map(|number| plain(&format!("q{number:02}")));
+    let queues: Vec<_> = queues.collect();
+    let mut events = Vec::new();
+    for millis in 0..2 {
+        let states = |state| states(transaction(1), after(millis), state, queues.clone());
+        events.extend([states(State::Pending), states(State::Delivered)]);
+    }
+    let stage = stage(sinks, &events, 200).await;
+    let look = async |since, limit| {
+        let of_transaction = stage
+            .history
+            .of_transaction(transaction(1), span(since, limit));
+        of_transaction.await.unwrap()
+    };
+    let whole = look(None, EVENTS_MAX).await;
+    assert_eq!((whole.events.len(), &whole.next), (100, &None));
+    for limit in [1, 7, 25, 99, 100] {
+        let mut found = Vec::new();
+        let mut since = None;
+        loop {
+            let past = look(since, limit).await;
+            assert!(!past.events.is_empty());
+            found.extend(past.events);
+            since = past.next;
+            if since.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, whole.events, "{limit} at a time");
+    }
+    stage.end().await;
+}
+
+/// A collection may have been somebody else's before.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_others_are_no_obstacle() {
+    let stage = stage(
+        vec![sink(SinkEvent::NewState, "states")],
+        &[states(
+            transaction(1),
+            after(0),
+            State::Pending,
+            vec![plain("p"), plain("q")],
+        )],
+        2,
+    )
+    .await;
+    let theirs = doc! {
+        "_id": ObjectId::new(),
+        "transaction": transaction(1).to_string(),
+        "state": "theirs",
+        "timestamp": DateTime::from_millis(i64::try_from(after(0).0).unwrap()),
+    };
+    let collection = stage.collection("states").await;
+    collection.insert_one(theirs).await.unwrap();
+    let mut seen = Vec::new();
+    let mut since = None;
+    for _ in 0..3 {
+        let look = stage.history.of_transaction(transaction(1), span(since, 1));
+        let past = look.await.unwrap();
+        seen.extend(values(&past, "state"));
+        since = past.next;
+    }
+    assert_eq!(seen, ["Pending", "Pending", "theirs"]);
+    assert_eq!(since, None);
     stage.end().await;
 }
