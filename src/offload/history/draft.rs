@@ -1,12 +1,14 @@
 //! A document before it is known where it goes: an event becomes one, or one for each of its messages.
 
+use std::borrow::Cow;
 use std::iter;
 
 use mongodb::bson::DateTime;
 use mongodb::bson::raw::{CStr, RawDocumentBuf, cstr};
+use reqwest::Url;
 
 use crate::config::{Field, Sink, SinkEvent};
-use crate::mailbox::{QueueName, Realm, Tenant, TransactionId, UnixMillis};
+use crate::mailbox::{CALLBACK_BYTES_MAX, QueueName, Realm, Tenant, TransactionId, UnixMillis};
 use crate::offload::{Action, Event, NewStates};
 
 /// A document before it is known where it goes.
@@ -22,7 +24,7 @@ pub(super) struct Draft<'a> {
 /// What a field holds.
 #[derive(Debug)]
 enum Value<'a> {
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Transaction(TransactionId),
     Number(u64),
 }
@@ -76,7 +78,8 @@ impl<'a> Draft<'a> {
         draft.set_text(Field::Queue, Some(queue.id()));
         draft.set_owner(queue.tenant(), queue.realm());
         draft.set_text(Field::State, Some(states.state.word()));
-        draft.set_text(Field::Callback, callback);
+        let callback = callback.and_then(without_login);
+        draft.set(Field::Callback, callback.map(Value::Text));
         draft
     }
 
@@ -111,7 +114,7 @@ impl<'a> Draft<'a> {
     }
 
     fn set_text(&mut self, field: Field, text: Option<&'a str>) {
-        self.set(field, text.map(Value::Text));
+        self.set(field, text.map(|text| Value::Text(text.into())));
     }
 
     fn set(&mut self, field: Field, value: Option<Value<'a>>) {
@@ -167,13 +170,31 @@ impl Value<'_> {
 
     fn append_to(&self, document: &mut RawDocumentBuf, key: &CStr) {
         match self {
-            Self::Text(text) => document.append(key, *text),
+            Self::Text(text) => document.append(key, &**text),
             Self::Transaction(id) => document.append(key, id.write_to(&mut [0; 36])),
             Self::Number(number) => {
                 document.append(key, i64::try_from(*number).unwrap_or(i64::MAX));
             }
         }
     }
+}
+
+/// A callback's URL without the name and password that it may have: not all who read history are to know them. None
+/// where it cannot be said what in it they are.
+fn without_login(callback: &str) -> Option<Cow<'_, str>> {
+    if callback.len() > CALLBACK_BYTES_MAX {
+        return None;
+    }
+    if !callback.contains('@') {
+        return Some(callback.into());
+    }
+    let mut url = Url::parse(callback).ok()?;
+    if url.username().is_empty() && url.password().is_none() {
+        return Some(callback.into());
+    }
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    Some(String::from(url).into())
 }
 
 /// As MongoDB has it.

@@ -5,7 +5,7 @@ use mongodb::bson::{Document, doc};
 use super::super::draft::{date, drafts};
 use super::stage::{plain, sink, transaction};
 use crate::config::{Field, Sink, SinkEvent};
-use crate::mailbox::{QueueName, Realm, State, Tenant, UnixMillis};
+use crate::mailbox::{CALLBACK_BYTES_MAX, QueueName, Realm, State, Tenant, UnixMillis};
 use crate::offload::{Action, Event, Messages, NewStates};
 
 const AT: UnixMillis = UnixMillis(1_795_278_805_157);
@@ -45,6 +45,36 @@ fn documents(event: &Event, sink: &Sink) -> Vec<Document> {
     wanted
         .map(|draft| Document::try_from(draft.document(sink)).unwrap())
         .collect()
+}
+
+#[test]
+fn the_login_in_a_callback_is_nobody_elses_business() {
+    let long = format!("http://a/{}", "x".repeat(CALLBACK_BYTES_MAX - 9));
+    let too_long = format!("http://user:{}", "x".repeat(CALLBACK_BYTES_MAX));
+    for (callback, shown) in [
+        ("http://user:word@a/p?q#f", Some("http://a/p?q#f")),
+        ("HTTPS://user@A", Some("https://a/")),
+        ("http://:word@a/", Some("http://a/")),
+        ("http:user:word@a", Some("http://a/")),
+        ("ftp://user:word@a/x", Some("ftp://a/x")),
+        ("HTTP://A?mail=user@a", Some("HTTP://A?mail=user@a")),
+        ("user:word@", Some("user:word@")),
+        ("//user:word@a", None),
+        (&long, Some(&long)),
+        (&too_long, None),
+    ] {
+        let event = Event::States(NewStates {
+            at: AT,
+            state: State::Pending,
+            messages: Messages::OfTransaction {
+                id: transaction(1),
+                callback: Some(callback.into()),
+                queues: vec![plain("q")],
+            },
+        });
+        let documents = documents(&event, &sink(SinkEvent::Any, "all"));
+        assert_eq!(documents[0].get_str("callback").ok(), shown, "{callback}");
+    }
 }
 
 #[test]
