@@ -75,8 +75,9 @@ pub mod validation;
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey};
 pub use name::{GroupName, QueueName, Realm, Tenant};
 pub use op::{
-    AckItem, DeadLetter, DeadLetters, DeadSelection, GroupChange, Handout, LeaseId, LeaseKind,
-    Message, Op, Pop, QueueInfo, Refusal, Reply, Return, Ticket, TransactionView,
+    AckItem, CALLBACK_BYTES_MAX, DeadLetter, DeadLetters, DeadSelection, GroupChange, Handout,
+    LeaseId, LeaseKind, Message, Op, Pop, QueueInfo, Refusal, Reply, Return, TOLD_BYTES_MAX,
+    Ticket, TransactionView, told_of_callback,
 };
 pub use transaction::{Expiration, Priority, Push, Record, State, TransactionId, Update};
 

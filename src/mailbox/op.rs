@@ -338,7 +338,8 @@ pub enum Reply<P = Bytes, R = Record, C = Box<str>> {
     Transaction(Option<TransactionView<R>>),
     /// Its states in the order of the push; none where it is unknown or has expired.
     States(Vec<(QueueName, State)>),
-    /// For each transaction its callback; none where it has none, or an empty one, or is unknown, or has expired.
+    /// For each transaction its callback, [as far as it is told](told_of_callback); none where it has none, or an empty
+    /// one, or is unknown, or has expired.
     Callbacks(Vec<Option<C>>),
     /// A group's members, sorted.
     Group(Vec<Box<str>>),
@@ -349,3 +350,17 @@ pub enum Reply<P = Bytes, R = Record, C = Box<str>> {
     /// Not done, and why.
     Refused(Refusal),
 }
+
+/// Bytes of a callback that may be called.
+pub const CALLBACK_BYTES_MAX: usize = 4 * 1024;
+
+/// What is told of a callback outside of its record: all of it, or of one that is too long a beginning that is too long
+/// as well. A push to thousands of queues has one that is told for each, and pops take thousands at once.
+pub fn told_of_callback(callback: &str) -> &str {
+    callback
+        .get(..callback.floor_char_boundary(TOLD_BYTES_MAX))
+        .unwrap_or_default()
+}
+
+/// With room for a character that begins where a callback becomes too long.
+pub const TOLD_BYTES_MAX: usize = CALLBACK_BYTES_MAX + 4;

@@ -5,7 +5,9 @@
 use std::{collections::HashSet, mem};
 
 use crate::{
-    mailbox::{LeaseKind, Op, QueueName, Reply, State, TransactionId, UnixMillis},
+    mailbox::{
+        LeaseKind, Op, QueueName, Reply, State, TransactionId, UnixMillis, told_of_callback,
+    },
     offload::{Event, Messages, NewStates, Reporter},
     store,
 };
@@ -77,7 +79,11 @@ impl Witness {
             Op::Push(push) if is_for_history => Some(Sight::Push {
                 at: store::time_of_day(),
                 id: push.id,
-                callback: push.record.callback.clone(),
+                callback: push
+                    .record
+                    .callback
+                    .as_deref()
+                    .map(|it| told_of_callback(it).into()),
                 queues: push.groups.is_empty().then(|| distinct(&push.queues)),
             }),
             Op::Pop(pop) if is_for_history && pop.kind == LeaseKind::Reliable => {

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::address::is_public;
 use super::failure::Failure;
+use crate::mailbox::CALLBACK_BYTES_MAX;
 
 /// A callback's URL, as its producer gave it and as it is read.
 #[derive(Debug)]
@@ -18,13 +19,10 @@ pub(super) struct Target {
     address: Option<IpAddr>,
 }
 
-/// Thousands of them are in memory.
-const URL_BYTES_MAX: usize = 4 * 1024;
-
 impl Target {
     /// Reads a URL, and refuses what cannot be called at all.
     pub(super) fn read(text: &str) -> Result<Self, Failure> {
-        if text.len() > URL_BYTES_MAX {
+        if text.len() > CALLBACK_BYTES_MAX {
             return Err(Failure::TooLong);
         }
         let url = Url::parse(text).map_err(|_| Failure::NotAUrl)?;
@@ -149,7 +147,7 @@ mod tests {
                 "{text}: {refused:?}"
             );
         }
-        let long = format!("http://host/{}", "x".repeat(URL_BYTES_MAX));
+        let long = format!("http://host/{}", "x".repeat(CALLBACK_BYTES_MAX));
         assert!(matches!(Target::read(&long), Err(Failure::TooLong)));
     }
 }

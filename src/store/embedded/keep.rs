@@ -20,6 +20,7 @@ use super::ledger::{Table, Write};
 use crate::mailbox::{
     GroupName, IdempotencyKey, QueueName, Record, UnixMillis, Update,
     engine::{Change, Header, KnownPush, Mark, RecordKey},
+    told_of_callback,
 };
 
 // What a mark begins with; one is never given to another state.
@@ -209,13 +210,17 @@ pub(super) fn decode_payload(value: &Bytes) -> Result<Bytes, Unreadable> {
     }
 }
 
-/// The callback alone, if there is one, without a look at the payload.
+/// What is told of the callback, if there is one, without a look at the payload.
 pub(super) fn decode_callback(mut value: &[u8]) -> Result<Option<Box<str>>, Unreadable> {
     let mut read = || {
         let payload_bytes = usize::try_from(value.try_get_u64().ok()?).ok()?;
         let rest = value.get(payload_bytes..)?;
         let (callback, _) = postcard::take_from_bytes::<Option<&str>>(rest).ok()?;
-        Some(callback.filter(|it| !it.is_empty()).map(Into::into))
+        Some(
+            callback
+                .filter(|it| !it.is_empty())
+                .map(|it| told_of_callback(it).into()),
+        )
     };
     read().ok_or(Unreadable(Table::Records))
 }
@@ -332,6 +337,13 @@ mod tests {
             ..Record::default()
         };
         assert_eq!(decode_callback(&encode_record(&empty)).unwrap(), None);
+        let long = "x".repeat(1 << 20);
+        let record = Record {
+            callback: Some(long.as_str().into()),
+            ..Record::default()
+        };
+        let told = decode_callback(&encode_record(&record)).unwrap();
+        assert_eq!(told.as_deref(), Some(told_of_callback(&long)));
         assert!(decode_callback(&[0; 7]).is_err());
         assert_eq!(encode(&RecordRest::default())[..], [0, 0]);
     }

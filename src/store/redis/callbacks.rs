@@ -14,7 +14,7 @@ use super::{
     record::{HEAD_BYTES, Head, is_over},
     records::Records,
 };
-use crate::mailbox::TransactionId;
+use crate::mailbox::{TOLD_BYTES_MAX, TransactionId};
 
 /// Transactions that are asked for at a time, so that one answer does not fill the connection.
 const SLICE: usize = 256;
@@ -54,7 +54,7 @@ impl Records {
         let (from, end) = read.callback()?;
         Some(Asked {
             head,
-            text: self.ask_for_bytes(id, from, end),
+            text: self.ask_for_bytes(id, from, end.min(from + TOLD_BYTES_MAX as u64)),
             head_behind: self.ask_for_head(id),
         })
     }
@@ -69,7 +69,7 @@ impl Records {
             let text = read(it.text).await?;
             let head = read(it.head_behind).await?;
             if head == it.head {
-                let text = str::from_utf8(&text).map_err(|_| Fault::Nonsense)?;
+                let text = whole_characters(&text).ok_or(Fault::Nonsense)?;
                 return Ok(Some(text.into()));
             }
             asked = self.ask_for_callback(id, head);
@@ -95,6 +95,17 @@ impl Client {
             }
         }
         Ok(callbacks)
+    }
+}
+
+/// A text that may end within a character, without that one.
+fn whole_characters(text: &[u8]) -> Option<&str> {
+    match str::from_utf8(text) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => {
+            str::from_utf8(text.get(..error.valid_up_to())?).ok()
+        }
+        Err(_) => None,
     }
 }
 

@@ -7,7 +7,9 @@ use super::{
     bench::{Agents, Bench, Layout},
     order::{LIMITS, Order, push},
 };
-use crate::mailbox::{Op, Reply, Update, engine::model_test::START};
+use crate::mailbox::{
+    CALLBACK_BYTES_MAX, Op, Reply, Update, engine::model_test::START, told_of_callback,
+};
 
 fn with_callback(number: u128, callback: &str) -> Order {
     let mut order = push(number, &["a"], "payload");
@@ -63,4 +65,28 @@ fn one_of_a_record_that_changes_meanwhile_is_read_again() {
         records.callback(order.id(), asked).await
     });
     assert_eq!(read.unwrap(), None);
+}
+
+#[test]
+fn of_a_long_one_the_beginning_is_told() {
+    let mut agents = Agents::start(&Bench::new(Layout::One), 1, &LIMITS, Some(START));
+    for (number, filler) in (0..).zip(["x", "é", "€", "\u{1f4ec}"]) {
+        for bytes in CALLBACK_BYTES_MAX - 4..CALLBACK_BYTES_MAX + 8 {
+            let count = bytes / filler.len();
+            let callback = format!(
+                "{}{}",
+                "a".repeat(bytes % filler.len()),
+                filler.repeat(count)
+            );
+            let order = with_callback(u128::from(bytes as u64) * 8 + number, &callback);
+            agents.answer(order.op());
+            let told = agents.answer(Op::Callbacks(vec![order.id()]));
+            let expected = told_of_callback(&callback);
+            assert_eq!(told, Reply::Callbacks(vec![Some(expected.into())]));
+            assert_eq!(
+                expected.len() > CALLBACK_BYTES_MAX,
+                bytes > CALLBACK_BYTES_MAX
+            );
+        }
+    }
 }
