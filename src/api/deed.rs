@@ -13,7 +13,7 @@ use crate::{
 /// Bytes that are kept of what came with a request, and of what was wrong with it.
 const TEXT_MAX: usize = 8 * 1024;
 
-/// Something that somebody asked for, on its way into history. Passwords and logins are not in it.
+/// Something that somebody asked for, on its way into history. Headers are not in it, nor is a body that has a password by contract.
 #[derive(Debug)]
 pub struct Deed(Box<offload::Action>);
 
@@ -63,8 +63,7 @@ impl Deed {
             transaction: transaction.map(Into::into),
             max_msg: max_msg.map(|count| count as u64),
             total_msg: None,
-            postdata: (with_postdata && may_show)
-                .then(|| beginning(&String::from_utf8_lossy(&request.body)).into()),
+            postdata: (with_postdata && may_show).then(|| beginning_of(&request.body).into()),
             error: None,
         })))
     }
@@ -87,8 +86,7 @@ impl Deed {
     pub fn answered(mut self, at: UnixMillis, response: &Response) -> Event {
         self.0.at = at;
         if response.status.code() >= 400 {
-            let text = String::from_utf8_lossy(&response.body);
-            self.0.error = Some(beginning(&text).into());
+            self.0.error = Some(beginning_of(&response.body).into());
         }
         Event::Action(self.0)
     }
@@ -123,6 +121,13 @@ fn name(resource: Resource<'_>, method: Method) -> Option<&'static str> {
         // To look at history is none of it.
         _ => return None,
     })
+}
+
+/// As much of a body as is kept. The rest is not looked at, however much it is.
+fn beginning_of(body: &[u8]) -> String {
+    // With the rest of a character that is cut, so that it is not taken for another one.
+    let kept = body.get(..TEXT_MAX + 3).unwrap_or(body);
+    beginning(&String::from_utf8_lossy(kept))
 }
 
 /// As much of a text as is kept.
