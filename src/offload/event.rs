@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::mailbox::{QueueName, Realm, State, Tenant, TransactionId, UnixMillis};
 
-/// One thing that happened, as it is spooled. Nothing secret is in it: no password, no login.
+/// One thing that happened, as it is spooled. No login or password of a client is in it, but what producers put into
+/// their callbacks, and into their messages where these are recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Messages have a new state: a `NEWSTATE` each.

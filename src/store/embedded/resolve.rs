@@ -99,21 +99,29 @@ impl Resolver<'_> {
     pub(super) fn callbacks(
         &self,
         keys: Vec<Option<RecordKey>>,
-    ) -> Result<Vec<Option<Box<str>>>, ContentError> {
+    ) -> Result<Vec<Option<Box<str>>>, ReadError> {
         let callback = |key: Option<_>| key.map_or(Ok(None), |key| self.callback(key));
         keys.into_iter().map(callback).collect()
     }
 
-    fn callback(&self, key: RecordKey) -> Result<Option<Box<str>>, ContentError> {
+    fn callback(&self, key: RecordKey) -> Result<Option<Box<str>>, ReadError> {
         let key_bytes = keep::record_key(key);
-        match self
+        let decoded = self
             .ledger
-            .look(Table::Records, &key_bytes, keep::decode_callback)?
-        {
-            Some(callback) => Ok(callback?),
-            None if self.removed.contains(&key) => Ok(None),
-            None => Err(ContentError::Missing),
-        }
+            .look(Table::Records, &key_bytes, keep::decode_callback)?;
+        Ok(match decoded {
+            Some(Ok(callback)) => callback,
+            None if self.removed.contains(&key) => None,
+            // It will not be there later either, and the others are not to wait for it.
+            None => {
+                error!("a callback cannot be read: {}", ContentError::Missing);
+                None
+            }
+            Some(Err(error)) => {
+                error!(%error, "a callback cannot be read");
+                None
+            }
+        })
     }
 }
 

@@ -348,7 +348,10 @@ impl State {
                     view.map(Reply::Transaction)
                 }
                 Reply::Transaction(None) => Ok(Reply::Transaction(None)),
-                Reply::Callbacks(keys) => contents.callbacks(keys).map(Reply::Callbacks),
+                Reply::Callbacks(keys) => {
+                    let callbacks = contents.callbacks(keys);
+                    callbacks.map(Reply::Callbacks).map_err(Into::into)
+                }
                 Reply::Done => Ok(Reply::Done),
                 Reply::Pushed(id) => Ok(Reply::Pushed(id)),
                 Reply::DeadLetters(dead) => Ok(Reply::DeadLetters(dead)),

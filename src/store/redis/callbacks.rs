@@ -5,6 +5,7 @@ use std::str;
 
 use bytes::Bytes;
 use redis_protocol::resp3::types::BytesFrame;
+use tracing::error;
 
 use super::{
     client::{Client, Result},
@@ -69,8 +70,12 @@ impl Records {
             let text = read(it.text).await?;
             let head = read(it.head_behind).await?;
             if head == it.head {
-                let text = whole_characters(&text).ok_or(Fault::Nonsense)?;
-                return Ok(Some(text.into()));
+                let text = whole_characters(&text);
+                if text.is_none() {
+                    // It will be no better later, and other callbacks are not to wait for it.
+                    error!(%id, "a callback is no text");
+                }
+                return Ok(text.map(Into::into));
             }
             asked = self.ask_for_callback(id, head);
         }
