@@ -54,6 +54,12 @@ impl QueueName {
     pub fn realm(&self) -> Realm {
         self.0.realm
     }
+
+    /// Bytes that it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let tenant = self.0.tenant.0.as_deref().map_or(0, str::len);
+        size_of::<FullName>() + tenant + self.0.id.len()
+    }
 }
 
 impl Serialize for QueueName {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    mailbox::QueueName,
     memory::{Account, Charge},
 };
 
@@ -96,13 +97,15 @@ impl Reporter {
 
 /// The bytes that an event takes in memory, about.
 fn weight(event: &Event) -> usize {
-    /// A name of a queue is shared with the store, which may be done with it first.
-    const NAME: usize = 64;
     let contents = match event {
         Event::States(states) => match &states.messages {
             Messages::OfTransaction {
                 callback, queues, ..
-            } => callback.as_deref().map_or(0, str::len) + queues.len() * NAME,
+            } => {
+                // A name may be shared with the store, which may be done with it first.
+                let names: usize = queues.iter().map(QueueName::bytes).sum();
+                callback.as_deref().map_or(0, str::len) + names
+            }
             Messages::OfQueue { transactions, .. } => transactions
                 .iter()
                 .map(|it| size_of_val(it) + it.1.as_deref().map_or(0, str::len))

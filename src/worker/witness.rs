@@ -12,9 +12,9 @@ use crate::{
     store,
 };
 
-/// Callbacks in one event. A pop takes thousands of messages, and each of them may have a long one: together they would
-/// be more than the spool takes at once.
-const EVENT_CALLBACKS_BYTES_MAX: usize = 1 << 20;
+/// Names of queues, or callbacks, in one event. A push has thousands of queues, and a pop thousands of messages: together
+/// these may be more than the spool takes at once.
+const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Sees the operations of a worker and their replies, and tells what is to be told of them.
 pub(super) struct Witness(Reporter);
@@ -113,12 +113,12 @@ impl Witness {
                 // A repeat of an earlier push has the id of that.
                 Reply::Pushed(pushed),
             ) if *pushed == id => match queues {
-                Some(queues) => self.tell_pushed(at, id, callback, queues),
+                Some(queues) => self.tell_pushed(at, id, callback.as_deref(), queues),
                 None => return Some(Sight::Pushed { at, id, callback }),
             },
             (Sight::Pushed { at, id, callback }, Reply::States(states)) => {
                 let queues = states.iter().map(|(queue, _)| queue.clone()).collect();
-                self.tell_pushed(at, id, callback, queues);
+                self.tell_pushed(at, id, callback.as_deref(), queues);
             }
             (Sight::ReliablePop(queue), Reply::Messages(handout)) => {
                 let transactions = handout.messages.iter().map(|it| (it.id, None)).collect();
@@ -151,6 +151,8 @@ impl Witness {
                 self.tell_of_queue(at, State::Delivered, &queue, transactions);
             }
             (open @ (Sight::Pushed { .. } | Sight::Delivered { .. }), _) => return Some(open),
+            // It may have been done, as far as a store behind a wire can tell.
+            (Sight::Ack { .. }, Reply::Refused(_)) => self.0.give_up(),
             _ => {}
         }
         None
@@ -194,17 +196,18 @@ impl Witness {
         &self,
         at: UnixMillis,
         id: TransactionId,
-        callback: Option<Box<str>>,
-        queues: Vec<QueueName>,
+        callback: Option<&str>,
+        mut queues: Vec<QueueName>,
     ) {
-        if !queues.is_empty() {
+        while !queues.is_empty() {
+            let rest = queues.split_off(fitting(queues.iter().map(QueueName::bytes)));
             self.0.tell(Event::States(NewStates {
                 at,
                 state: State::Pending,
                 messages: Messages::OfTransaction {
                     id,
-                    callback,
-                    queues,
+                    callback: callback.map(Into::into),
+                    queues: mem::replace(&mut queues, rest),
                 },
             }));
         }
@@ -218,7 +221,8 @@ impl Witness {
         mut transactions: Vec<(TransactionId, Option<Box<str>>)>,
     ) {
         while !transactions.is_empty() {
-            let rest = transactions.split_off(fitting(&transactions));
+            let callbacks = transactions.iter().map(|(_, callback)| callback.as_deref());
+            let rest = transactions.split_off(fitting(callbacks.map(|it| it.map_or(0, str::len))));
             self.0.tell(Event::States(NewStates {
                 at,
                 state,
@@ -231,12 +235,12 @@ impl Witness {
     }
 }
 
-/// How many of these, one at least, may be told of in one event.
-fn fitting(transactions: &[(TransactionId, Option<Box<str>>)]) -> usize {
+/// How many messages, one at least, may be told of in one event, where each brings so many bytes.
+fn fitting(bytes_each: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
-    let fitting = transactions.iter().take_while(|(_, callback)| {
-        bytes += callback.as_deref().map_or(0, str::len);
-        bytes <= EVENT_CALLBACKS_BYTES_MAX
+    let fitting = bytes_each.take_while(|more| {
+        bytes += more;
+        bytes <= EVENT_BYTES_MAX
     });
     fitting.count().max(1)
 }
