@@ -188,7 +188,7 @@ impl Client {
         response.assert_json_head(200);
         let answer = response.json();
         assert_eq!(answer["ok"], json!(true), "{answer}");
-        assert_eq!(answer["more"], json!(false), "{answer}");
+        assert_eq!(answer["next"], json!(null), "{answer}");
         answer["data"].as_array().expect("a list of events").clone()
     }
 
