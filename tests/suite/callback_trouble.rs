@@ -239,11 +239,12 @@ fn a_full_spool_drops_what_is_new_and_holds_up_nobody() {
     let mut client = server.client();
     let kept = stage.deliver(&mut client, 3);
     stage.receiver.await_calls(1);
-    let long = format!("http://127.0.0.1:1/{}", "x".repeat(1_000_000));
-    for _ in 0..20 {
-        deliver(&mut client, &long);
-    }
+    // As much of a callback as is told, and more.
+    let long = format!("http://127.0.0.1:1/{}", "x".repeat(10_000));
     eventually("there is no room", || {
+        for _ in 0..500 {
+            deliver(&mut client, &long);
+        }
         client.offload()["dropped"] != json!(0)
     });
     let offload = client.offload();
