@@ -91,7 +91,14 @@ impl Deed {
         Event::Action(self.0)
     }
 
-    /// It was a stream that has ended, or the client has left.
+    /// The client has left before its answer.
+    pub fn unanswered(mut self, at: UnixMillis) -> Event {
+        self.0.at = at;
+        self.0.error = Some("the client has left".into());
+        Event::Action(self.0)
+    }
+
+    /// It was a stream, which has ended.
     pub fn ended(mut self, at: UnixMillis) -> Event {
         self.0.at = at;
         Event::Action(self.0)
@@ -133,4 +140,18 @@ fn beginning_of(body: &[u8]) -> String {
 /// As much of a text as is kept.
 fn beginning(text: &str) -> String {
     text[..text.floor_char_boundary(TEXT_MAX)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_body_the_beginning_is_kept_in_whole_characters() {
+        let long = "x".repeat(TEXT_MAX - 1) + "€€";
+        assert_eq!(beginning_of(long.as_bytes()), "x".repeat(TEXT_MAX - 1));
+        assert_eq!(beginning_of("€".as_bytes()), "€");
+        assert_eq!(beginning_of(b"\xff"), "\u{fffd}");
+        assert!(beginning_of(&[0xff; 10 * TEXT_MAX]).len() <= TEXT_MAX);
+    }
 }

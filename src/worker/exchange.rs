@@ -196,6 +196,13 @@ impl Exchange {
         if !self.is_admitted(worker, bell) {
             return Written::NotYet;
         }
+        if let Stage::Subscribed(subscription) = &mut self.stage
+            && let Err(refusal) = subscription.begin(worker, bell)
+        {
+            // The connection takes no further request behind what was to be a stream.
+            self.keep_alive = false;
+            self.stage = Stage::refused(&refusal);
+        }
         let keep_alive = self.keep_alive && !(is_final && worker.draining.get());
         let date = worker.date();
         let (version, head_only) = (self.version, self.head_only);
@@ -257,10 +264,14 @@ impl Exchange {
             Stage::Subscribed(subscription) => {
                 let written = subscription.write(worker, bell, &frame, out, load);
                 if let Written::Whole { .. } = written {
-                    self.log(Status::OK);
                     if let Some(deed) = self.deed.take() {
-                        worker.tell(deed.ended(store::time_of_day()));
+                        let now = store::time_of_day();
+                        worker.tell(match subscription.failure() {
+                            Some(response) => deed.answered(now, response),
+                            None => deed.ended(now),
+                        });
                     }
+                    self.log(Status::OK);
                 }
                 return written;
             }
@@ -294,8 +305,14 @@ impl Exchange {
 
     /// The client has left before these answers were whole.
     pub(super) fn abandon(exchanges: impl Iterator<Item = Self>, worker: &Worker) {
-        for deed in exchanges.filter_map(|exchange| exchange.deed) {
-            worker.tell(deed.ended(store::time_of_day()));
+        let now = store::time_of_day();
+        for exchange in exchanges {
+            let Some(deed) = exchange.deed else { continue };
+            worker.tell(match exchange.stage {
+                // That is how such a one ends.
+                Stage::Subscribed(_) => deed.ended(now),
+                _ => deed.unanswered(now),
+            });
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api,
-    http::{ContentType, Frame, encode_chunk, encode_last_chunk, encode_stream_head},
+    http::{ContentType, Frame, Response, encode_chunk, encode_last_chunk, encode_stream_head},
     mailbox::{LeaseId, LeaseKind, Op, Pop, Refusal, Reply, Return, TransactionId},
     runtime::{Bell, Tick},
 };
@@ -38,6 +38,8 @@ pub(super) struct Subscription {
     unacked_count: usize,
     /// Giving back what has lapsed.
     releasing: Option<Errand>,
+    /// Why it ended, if it was not to.
+    failure: Option<Response>,
 }
 
 impl Subscription {
@@ -57,6 +59,7 @@ impl Subscription {
             unacked: VecDeque::new(),
             unacked_count: 0,
             releasing: None,
+            failure: None,
         }
     }
 
@@ -89,6 +92,21 @@ impl Subscription {
         }
     }
 
+    /// Asks for its first messages, unless that is done. A refusal is an answer like any other, since nothing is written
+    /// as yet.
+    pub(super) fn begin(&mut self, worker: &Rc<Worker>, bell: &Rc<Bell>) -> Result<(), Refusal> {
+        if self.is_head_written {
+            return Ok(());
+        }
+        self.ask(worker, bell)
+    }
+
+    /// What it ended with, if it was not to end.
+    pub(super) fn failure(&self) -> Option<&Response> {
+        self.failure.as_ref()
+    }
+
+    /// Goes on, once it has [begun](Self::begin).
     pub(super) fn write(
         &mut self,
         worker: &Rc<Worker>,
@@ -98,17 +116,6 @@ impl Subscription {
         load: &mut Load,
     ) -> Written {
         if !self.is_head_written {
-            // As long as nothing is written, a refusal has a status of its own.
-            if let Err(refusal) = self.ask(worker, bell) {
-                let frame = Frame {
-                    keep_alive: false,
-                    ..*frame
-                };
-                let response = api::refused(&refusal);
-                worker.note_refusal(&response);
-                response.encode(&frame, out);
-                return Written::Whole { keep_alive: false };
-            }
             encode_stream_head(frame, ContentType::JsonStream, out);
             self.is_head_written = true;
         }
@@ -123,6 +130,7 @@ impl Subscription {
                 worker.note_refusal(&response);
                 encode_chunk(frame.version, &[&response.body], out);
                 encode_last_chunk(frame.version, out);
+                self.failure = Some(response);
                 Written::Whole { keep_alive: false }
             }
         }

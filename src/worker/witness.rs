@@ -257,3 +257,23 @@ fn distinct(queues: &[QueueName]) -> Vec<QueueName> {
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_as_much_as_it_may_and_one_message_at_least() {
+        let half = EVENT_BYTES_MAX / 2;
+        for (bytes_each, expected) in [
+            (&[][..], 1),
+            (&[1], 1),
+            (&[0; 10_000], 10_000),
+            (&[half, half, 1], 2),
+            (&[half, half + 1, 1], 1),
+            (&[2 * EVENT_BYTES_MAX, 1], 1),
+        ] {
+            assert_eq!(fitting(bytes_each.iter().copied()), expected);
+        }
+    }
+}

@@ -163,6 +163,38 @@ fn a_refused_request_has_its_error() {
 }
 
 #[test]
+fn what_got_no_answer_or_half_of_one_says_why() {
+    let mongo = Mongo::shared();
+    let server = Settings::new()
+        .with_history(&mongo)
+        .set("limits.max_waiters", 1)
+        .start();
+    let q = Queue::fresh();
+    let (mut client, mut waiting) = (server.client(), server.client());
+    waiting.start_pop(&q);
+    client.await_blocked(&q, true);
+    let mut over = server.client();
+    over.send(&post(q.route("subscribe"), &json!({})));
+    over.receive();
+    let no_room = r#"{"errors":["no room: limits.max_waiters is reached"]}"#;
+    eventually_equal(&vec![no_room.to_owned()], || {
+        let events = client.history(&q.path());
+        texts(&events, "error")
+            .into_iter()
+            .filter(|it| it != "-")
+            .collect()
+    });
+    drop(waiting);
+    eventually_equal(&true, || {
+        let events = client.history(&q.path());
+        let is_told = |it: &serde_json::Value| {
+            it["action"] == "USERPOP" && it["error"] == "the client has left"
+        };
+        events.iter().any(is_told)
+    });
+}
+
+#[test]
 fn bodies_are_kept_only_where_that_is_asked_for() {
     let mongo = Mongo::shared();
     let server = Settings::new().with_history(&mongo).start();
