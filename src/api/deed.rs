@@ -13,7 +13,8 @@ use crate::{
 /// Bytes that are kept of what came with a request, and of what was wrong with it.
 const TEXT_MAX: usize = 8 * 1024;
 
-/// Something that somebody asked for, on its way into history. Headers are not in it, nor is a body that has a password by contract.
+/// Something that somebody asked for, on its way into history. Headers are not in it, nor is a body that has a password
+/// by contract.
 #[derive(Debug)]
 pub struct Deed(Box<offload::Action>);
 

@@ -92,8 +92,7 @@ impl Subscription {
         }
     }
 
-    /// Asks for its first messages, unless that is done. A refusal is an answer like any other, since nothing is written
-    /// as yet.
+    /// Asks for its first messages, unless that is done. A refusal is an answer like any other: nothing is written yet.
     pub(super) fn begin(&mut self, worker: &Rc<Worker>, bell: &Rc<Bell>) -> Result<(), Refusal> {
         if self.is_head_written {
             return Ok(());
