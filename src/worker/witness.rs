@@ -12,8 +12,8 @@ use crate::{
     store,
 };
 
-/// Bytes of the names of queues, or of the callbacks, in one event. A push has thousands of queues, and a pop thousands of
-/// messages: together these may be more than the spool takes at once.
+/// Bytes of the names of queues, or of the callbacks, in one event. A push has thousands of queues, and a pop has
+/// thousands of messages: together these may be more than the spool takes at once.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Sees the operations of a worker and their replies, and tells what is to be told of them.
