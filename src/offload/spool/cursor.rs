@@ -1,12 +1,13 @@
 //! How far a reader is done, kept in a small file.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::folder::{Durable, replace};
+use super::folder::replace;
 
 /// Length of the file.
 const FILE_BYTES: usize = 20;
@@ -16,10 +17,18 @@ const FILE_BYTES: usize = 20;
 pub(super) struct Cursor {
     path: PathBuf,
     log_id: u64,
-    /// What is in the file.
+    /// Where it is.
     position: AtomicU64,
     /// Held while the file is written.
-    writing: Mutex<()>,
+    written: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    /// What is in the file.
+    position: Option<u64>,
+    /// The file, once it was made here.
+    file: Option<File>,
 }
 
 /// What is known of a cursor when a log is opened.
@@ -45,20 +54,18 @@ impl Kept {
 }
 
 impl Cursor {
-    /// The cursor that is in the file.
-    pub(super) fn kept(path: PathBuf, log_id: u64, position: u64) -> Self {
+    /// A cursor at a position, of which the file has `written`.
+    pub(super) fn new(path: PathBuf, log_id: u64, position: u64, written: Option<u64>) -> Self {
+        let written = Written {
+            position: written,
+            file: None,
+        };
         Self {
             path,
             log_id,
             position: AtomicU64::new(position),
-            writing: Mutex::new(()),
+            written: Mutex::new(written),
         }
-    }
-
-    /// A cursor that is brought to the disk here: a reader without one would be taken for a new one.
-    pub(super) fn begin(path: PathBuf, log_id: u64, position: u64) -> io::Result<Self> {
-        replace(&path, &contents(log_id, position), Durable::Yes)?;
-        Ok(Self::kept(path, log_id, position))
     }
 
     /// Where it is.
@@ -66,14 +73,25 @@ impl Cursor {
         self.position.load(Ordering::Acquire)
     }
 
-    /// Moves it, never back. If the machine dies it may be where it was before, or damaged.
-    pub(super) fn advance(&self, position: u64) -> io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if position > self.position() {
-            let contents = contents(self.log_id, position);
-            replace(&self.path, &contents, Durable::Later)?;
-            self.position.store(position, Ordering::Release);
+    /// Moves it, never back. The file has it with the next [`Cursor::write`] that succeeds.
+    pub(super) fn advance(&self, position: u64) {
+        self.position.fetch_max(position, Ordering::AcqRel);
+    }
+
+    /// Brings it into the file, if it is not there. If the machine dies the file may have what it had before, or be
+    /// damaged. It is made anew once, which needs room on the disk, and then written in place, which needs none.
+    pub(super) fn write(&self) -> io::Result<()> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = self.position();
+        if written.position == Some(position) {
+            return Ok(());
         }
+        let contents = contents(self.log_id, position);
+        match &written.file {
+            Some(file) => file.write_all_at(&contents, 0)?,
+            None => written.file = Some(replace(&self.path, &contents)?),
+        }
+        written.position = Some(position);
         Ok(())
     }
 }

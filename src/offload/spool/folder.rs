@@ -124,12 +124,8 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !has_segments => {
                 let (high, low) = Uuid::new_v4().as_u64_pair();
                 let id = high ^ low; // Each half has bits that are no chance.
-                replace(
-                    &path,
-                    format!("{FORMAT_TEXT}{id:016x}\n").as_bytes(),
-                    Durable::Yes,
-                )
-                .map_err(OpenError::unusable(path))?;
+                replace(&path, format!("{FORMAT_TEXT}{id:016x}\n").as_bytes())
+                    .map_err(OpenError::unusable(path))?;
                 return Ok(Identity { id, is_new: true });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -150,27 +146,17 @@ impl Folder {
     }
 }
 
-/// Whether a file is to be on the disk at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durable {
-    /// It is.
-    Yes,
-    /// When the kernel gets to it.
-    Later,
-}
-
-/// Puts `contents` into a file, whole or not at all as far as other processes can see.
-pub(super) fn replace(path: &Path, contents: &[u8], durable: Durable) -> io::Result<()> {
+/// Puts `contents` into a new file on the disk, whole or not at all, in the place of the one that is there.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<File> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(DRAFT_SUFFIX);
     let draft = PathBuf::from(draft);
     remove_if_there(&draft)?;
     let mut file = create(&draft)?;
     file.write_all(contents)?;
-    if durable == Durable::Yes {
-        file.sync_all()?;
-    }
-    fs::rename(&draft, path)
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    Ok(file)
 }
 
 /// Removes a file that may be gone already.

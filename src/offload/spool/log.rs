@@ -1,6 +1,7 @@
 //! What the writer and the readers share: which segments there are, and how far everybody is.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -110,6 +111,11 @@ impl Log {
         state.bytes += count;
         drop(state);
         self.tail.send_replace(tail);
+    }
+
+    /// Writes the cursors whose files lag.
+    pub(super) fn write_cursors(&self) -> io::Result<()> {
+        self.cursors.iter().try_for_each(|cursor| cursor.write())
     }
 
     /// Deletes the segments that all readers are past, but for the one being written.

@@ -71,17 +71,20 @@ pub(crate) fn open(
 
     let mut cursors = Vec::new();
     for (reader, path, cursor) in kept {
-        let begin = |position| {
-            Cursor::begin(path.clone(), identity.id, position).map_err(OpenError::unusable(&path))
-        };
-        let cursor = match cursor {
-            Kept::At(position) => Cursor::kept(path, identity.id, position),
-            Kept::Missing => begin(start)?,
+        let (position, written) = match cursor {
+            Kept::At(position) => (position, Some(position)),
+            Kept::Missing => (start, None),
             Kept::Damaged => {
                 warn!(path = %path.display(), "the cursor is damaged: {reader} begins anew with what is in the spool");
-                begin(oldest)?
+                (oldest, None)
             }
         };
+        let cursor = Cursor::new(path.clone(), identity.id, position, written);
+        // A reader without one would be taken for a new one.
+        if let Err(error) = cursor.write() {
+            // A full disk is no reason not to start; it is tried again with each sync.
+            warn!(path = %path.display(), %error, "cannot write the cursor of a reader yet");
+        }
         cursors.push(Arc::new(cursor));
     }
     folder.sync().map_err(OpenError::unusable(&path))?;

@@ -25,6 +25,8 @@ pub(crate) struct Reader {
     next: u64,
     /// Where the last entry given ends.
     given: u64,
+    /// Whether the cursor's file is known to have the cursor.
+    is_written: bool,
     /// The segment read last.
     open: Option<OpenSegment>,
 }
@@ -46,6 +48,7 @@ impl Reader {
             given: position,
             log,
             cursor,
+            is_written: false,
             open: None,
         }
     }
@@ -108,7 +111,8 @@ impl Reader {
         self.log.bytes_after(self.cursor.position())
     }
 
-    /// Everything before `until` is dealt with: it is not given again, and deleted when all readers are past it.
+    /// Everything before `until` is dealt with: it is not given again, and deleted when all readers are past it. After
+    /// an error it may be given again after a restart; this tries anew to write it down when it is called again.
     pub(crate) async fn done(&mut self, until: Position) -> io::Result<()> {
         // After the last one given there may be a gap, or damage that was left behind.
         let until = if until.0 >= self.given {
@@ -116,17 +120,23 @@ impl Reader {
         } else {
             until.0
         };
-        if until <= self.cursor.position() {
+        if until > self.cursor.position() {
+            self.cursor.advance(until);
+            self.is_written = false;
+        }
+        if self.is_written {
             return Ok(());
         }
         let (log, cursor) = (Arc::clone(&self.log), Arc::clone(&self.cursor));
         spawn_blocking(move || {
-            cursor.advance(until)?;
+            // First, since a full disk may have room for the cursor only then.
             log.free();
-            Ok(())
+            cursor.write()
         })
         .await
-        .map_err(io::Error::other)?
+        .map_err(io::Error::other)??;
+        self.is_written = true;
+        Ok(())
     }
 }
 

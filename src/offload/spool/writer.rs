@@ -134,7 +134,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Brings to the disk what is flushed and is not there yet.
+    /// Brings to the disk what is flushed and is not there yet, and into their files the cursors that could not be
+    /// written before.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         for start in self.log.segments_after(self.synced) {
             if start == self.start {
@@ -153,7 +154,7 @@ impl Writer {
             self.is_name_unsynced = false;
         }
         self.synced = self.flushed;
-        Ok(())
+        self.log.write_cursors()
     }
 
     /// How many bytes are on disk.

@@ -52,26 +52,65 @@ fn appends_go_on() {
     assert_eq!(read_all(&mut reader), expected);
 }
 
+fn what_is_done_is_freed() {
+    const LIMITS: Limits = Limits {
+        bytes_max: 1 << 20,
+        segment_bytes: 1000,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, [mut one]) = open(folder.path(), LIMITS, ["one"]);
+    write(&mut writer, &[vec![0; 992], vec![1; 992], vec![2; 992]]);
+    read_all(&mut one);
+
+    limit_files(Some(0));
+    RUNTIME.block_on(one.done(Position(u64::MAX))).unwrap_err();
+    assert_eq!(segments(folder.path()).len(), 1);
+    assert_eq!(one.behind(), 0);
+    writer.sync().unwrap_err();
+    let done = one.cursor();
+    limit_files(None);
+    RUNTIME.block_on(one.done(done)).unwrap();
+    drop((writer, one));
+
+    limit_files(Some(0));
+    let (mut writer, [one, two]) = open(folder.path(), LIMITS, ["one", "two"]);
+    assert!(one.is_at_end() && two.is_at_end(), "the cursor was written");
+    limit_files(None);
+    writer.sync().unwrap();
+    write(&mut writer, &[vec![3; 992]]);
+    drop((writer, one, two));
+    let (_writer, [_, mut two]) = open(folder.path(), LIMITS, ["one", "two"]);
+    assert_eq!(read_all(&mut two), [vec![3; 992]], "it is no longer new");
+}
+
 #[test]
 fn a_full_disk_loses_what_was_buffered_and_appends_go_on() {
+    limited(
+        "a_full_disk_loses_what_was_buffered_and_appends_go_on",
+        appends_go_on,
+    );
+}
+
+#[test]
+fn on_a_full_disk_what_is_done_is_freed_and_cursors_are_written_when_there_is_room() {
+    limited(
+        "on_a_full_disk_what_is_done_is_freed_and_cursors_are_written_when_there_is_room",
+        what_is_done_is_freed,
+    );
+}
+
+/// Plays a test in a process of its own: the limit is that of a process, and so is what happens to the signal.
+fn limited(test: &str, play: fn()) {
     if std::env::var_os(LIMITED).is_some() {
-        appends_go_on();
+        play();
         return;
     }
-    // The limit is that of a process, and so is what happens to the signal.
+    let (_, module) = module_path!().split_once("::").unwrap();
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture"])
-        .arg(
-            concat!(
-                module_path!(),
-                "::a_full_disk_loses_what_was_buffered_and_appends_go_on"
-            )
-            .split_once("::")
-            .unwrap()
-            .1,
-        )
+        .arg(format!("{module}::{test}"))
         .env(LIMITED, "1")
         .output()
         .unwrap();
