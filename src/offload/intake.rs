@@ -1,6 +1,7 @@
 //! The thread that takes events in and writes them into the spool.
 
 use std::{
+    error::Error,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -23,8 +24,12 @@ const GATHERING: Duration = Duration::from_millis(1);
 /// How often what is written is put on the disk. A killed process loses nothing by that, a power cut may lose so much.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Losses are told this often.
+/// Losses, and a disk that does not sync, are told this often.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Why events are lost that do not come here.
+const TOO_MANY: &str =
+    "they come faster than they can be written, or the store could not be asked about them";
 
 /// Events that are written at once.
 const BATCH_MAX: usize = 4096;
@@ -35,6 +40,9 @@ pub(super) struct Intake {
     tally: Arc<Tally>,
     synced: Instant,
     is_dirty: bool,
+    sync_told: Option<Instant>,
+    /// Why the last event was lost here.
+    reason: Option<Box<dyn Error + Send + Sync>>,
     /// Losses that have been told, and when.
     told: (u64, Option<Instant>),
 }
@@ -47,6 +55,8 @@ impl Intake {
             tally,
             synced: Instant::now(),
             is_dirty: false,
+            sync_told: None,
+            reason: None,
             told: (0, None),
         }
     }
@@ -83,24 +93,27 @@ impl Intake {
                 is_open = false;
                 continue;
             };
-            // Names, numbers and lists of them: nothing that the format lacks.
-            let entry = postcard::to_allocvec(&event).unwrap_or_default();
-            match self.spool.append(&entry) {
-                Ok(()) => appended += 1,
-                Err(AppendError::Io(error)) => {
-                    // With what had been appended before.
-                    lost += 1 + error.lost;
-                    appended = appended.saturating_sub(error.lost);
+            match postcard::to_allocvec(&event).map(|entry| self.spool.append(&entry)) {
+                Ok(Ok(())) => appended += 1,
+                Ok(Err(error)) => {
+                    lost += 1;
+                    if let AppendError::Io(error) = &error {
+                        // What had been appended before.
+                        lost += error.lost;
+                        appended = appended.saturating_sub(error.lost);
+                    }
+                    self.reason = Some(error.into());
                 }
-                Err(AppendError::Full | AppendError::TooLarge(_)) => lost += 1,
+                Err(error) => {
+                    lost += 1;
+                    self.reason = Some(error.into());
+                }
             }
         }
-        match self.spool.flush() {
-            Ok(()) => {}
-            Err(error) => {
-                lost += error.lost;
-                appended = appended.saturating_sub(error.lost);
-            }
+        if let Err(error) = self.spool.flush() {
+            lost += error.lost;
+            appended = appended.saturating_sub(error.lost);
+            self.reason = Some(error.into());
         }
         self.tally.note_spooled(appended);
         if lost > 0 {
@@ -112,24 +125,36 @@ impl Intake {
 
     fn sync(&mut self, is_last: bool) {
         if self.is_dirty && (is_last || self.synced.elapsed() >= SYNC_INTERVAL) {
-            if let Err(error) = self.spool.sync() {
-                error!(%error, "the spool cannot be put on its disk");
-            }
+            let result = self.spool.sync();
             self.synced = Instant::now();
-            self.is_dirty = false;
+            self.is_dirty = result.is_err();
+            if let Err(error) = result
+                && is_due(self.sync_told)
+            {
+                error!(%error, "the spool cannot be put on its disk");
+                self.sync_told = Some(self.synced);
+            }
         }
     }
 
     fn tell_losses(&mut self) {
         let (told, at) = self.told;
         let dropped = self.tally.dropped();
-        if dropped > told && at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+        if dropped > told && is_due(at) {
+            // Those that did not get this far are counted only.
+            let reason = self.reason.take();
+            let reason = reason.map_or_else(|| TOO_MANY.into(), |reason| reason.to_string());
             warn!(
                 lost = dropped - told,
                 in_all = dropped,
-                "events for history and callbacks are lost: the spool is full or too slow"
+                "events for history and callbacks are lost: {reason}"
             );
             self.told = (dropped, Some(Instant::now()));
         }
     }
+}
+
+/// Whether something is to be told that was told then.
+fn is_due(told: Option<Instant>) -> bool {
+    told.is_none_or(|told| told.elapsed() >= LOG_INTERVAL)
 }

@@ -367,7 +367,7 @@ fn a_full_spool_costs_events_and_nothing_else() {
     assert!(count(&full, "/spoolBytes") <= 16 << 20, "{full}");
     let spooled = count(&full, "/spooled");
     assert!(spooled > 1500, "{full}");
-    let told = "events for history and callbacks are lost";
+    let told = "events for history and callbacks are lost: the spool is full";
     eventually("it is told", || server.stderr().contains(told));
     assert_eq!(server.stderr().matches(told).count(), 1);
 

@@ -50,7 +50,7 @@ pub(crate) enum AppendError {
 
 /// Why entries could not be handed to the kernel. They are lost, and those that come are tried anew.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the spool: {source}; {lost} events appended before are lost")]
+#[error("cannot write the spool: {source}")]
 pub(crate) struct FlushError {
     /// How many entries that [`super::Writer::append`] had taken are not in the log.
     pub lost: u64,
@@ -81,11 +81,5 @@ impl OpenError {
     pub(super) fn unusable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Unusable { path, source }
-    }
-}
-
-impl From<FlushError> for io::Error {
-    fn from(error: FlushError) -> Self {
-        Self::new(error.source.kind(), error)
     }
 }
