@@ -16,13 +16,14 @@ mod tally;
 mod timestamp;
 
 use std::{
+    convert::Infallible,
     io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
@@ -53,7 +54,8 @@ const FINISHING: Duration = Duration::from_secs(3);
 pub struct Offload {
     reporter: Reporter,
     sender: Sender<Letter>,
-    intake: thread::JoinHandle<()>,
+    /// Is closed when the last event is in the spool.
+    intake: Receiver<Infallible>,
     runtime: Runtime,
     readers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -128,9 +130,11 @@ impl Offload {
         }
         let (sender, receiver) = bounded(config.offload.channel);
         let intake = Intake::new(receiver, spool, Arc::clone(&tallies.intake));
-        let intake = thread::Builder::new()
-            .name("spool".into())
-            .spawn(move || intake.run())?;
+        let (ending, intake_end) = bounded(0);
+        thread::Builder::new().name("spool".into()).spawn(move || {
+            let _ending = ending;
+            intake.run();
+        })?;
         let memory = Account::new(config.offload.channel_memory.bytes());
         let reporter = Reporter::new(
             sender.clone(),
@@ -141,7 +145,7 @@ impl Offload {
         Ok(Some(Self {
             reporter,
             sender,
-            intake,
+            intake: intake_end,
             runtime,
             readers,
             stop,
@@ -168,8 +172,11 @@ impl Offload {
     /// Writes the last events into the spool, and stops. What is not done with remains there for the next start.
     pub fn close(self) {
         let begun = Instant::now();
-        let last = self.sender.send_timeout(Letter::Last, FINISHING);
-        if last.is_err() || self.intake.join().is_err() {
+        let left = || FINISHING.saturating_sub(begun.elapsed());
+        let is_last_sent = self.sender.send_timeout(Letter::Last, FINISHING).is_ok();
+        // A disk that hangs is not waited for.
+        if !is_last_sent || self.intake.recv_timeout(left()) != Err(RecvTimeoutError::Disconnected)
+        {
             warn!("the last events could not be spooled");
         }
         // Nobody listens where they have ended.
@@ -177,13 +184,17 @@ impl Offload {
         let readers = self.readers;
         self.runtime.block_on(async {
             for reader in readers {
-                let left = FINISHING.saturating_sub(begun.elapsed());
-                match tokio::time::timeout(left, reader).await {
+                match tokio::time::timeout(left(), reader).await {
                     Ok(Err(error)) if error.is_panic() => vital::abort(),
                     _ => {}
                 }
             }
         });
         self.runtime.shutdown_timeout(Duration::from_millis(100));
+    }
+
+    /// Ends without waiting for anything, as dropping it would for what is blocked.
+    pub fn abandon(self) {
+        self.runtime.shutdown_background();
     }
 }

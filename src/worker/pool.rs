@@ -67,9 +67,18 @@ impl Pool {
     }
 
     /// Stops it; nobody has anything to tell any more.
-    pub(super) fn close(self) {
-        if let Some(offload) = self.offload {
+    pub(super) fn close(mut self) {
+        if let Some(offload) = self.offload.take() {
             offload.close();
+        }
+    }
+}
+
+/// Where there is to be no waiting.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if let Some(offload) = self.offload.take() {
+            offload.abandon();
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Callbacks where something is away: the receiver, the server itself, the store.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -261,6 +262,59 @@ fn a_full_spool_drops_what_is_new_and_holds_up_nobody() {
     // What was in its way is given up by then, and there is room again.
     let more = stage.deliver(&mut server.client(), 1);
     stage.await_taken(&more);
+}
+
+/// Puts into the place of each segment something that can be opened by nobody until somebody writes to it.
+fn block_segments(spool: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    for entry in fs::read_dir(spool).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "log") {
+            fs::remove_file(&path).unwrap();
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_hold_up_the_end() {
+    let stage = Stage::new();
+    stage.receiver.answer([], Reply::Silence);
+    let server = stage.settings().start();
+    stage.deliver(&mut server.client(), 1);
+    stage.receiver.await_calls(1);
+    server.stop();
+
+    let server = stage.settings().start();
+    stage.receiver.await_calls(2);
+    // The one of before is opened again to be synced.
+    block_segments(&stage.spool);
+    let mut client = server.client();
+    stage.deliver(&mut client, 1);
+    await_spooled(&mut client, 1);
+    server.signal(libc::SIGTERM);
+    let status = server.exit_within(Duration::from_secs(20));
+    assert!(status.success(), "{status}");
+    let told = "the last events could not be spooled";
+    assert!(server.stderr().contains(told));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_disk_that_hangs() {
+    let stage = Stage::new();
+    let server = stage.settings().set("server.drain", "60s").start();
+    block_segments(&stage.spool);
+    let mut client = server.client();
+    stage.deliver(&mut client, 1);
+    await_spooled(&mut client, 1);
+    client.send_raw(b"POST /trans HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{");
+    crate::support::pause();
+    server.signal(libc::SIGTERM);
+    eventually("it drains", || server.stderr().contains("draining"));
+    server.signal(libc::SIGTERM);
+    let status = server.exit_within(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(server.stderr().contains("a second signal"));
 }
 
 /// A delivery whose callback cannot be looked up: the answer is written when the store is already away.
