@@ -77,7 +77,8 @@ impl Intake {
                 Err(RecvTimeoutError::Disconnected) => is_open = false,
             }
             self.sync(!is_open);
-            self.tally.note_spool(self.spool.size());
+            let damaged = self.spool.damaged_bytes();
+            self.tally.note_spool(self.spool.size(), damaged);
             self.tell_losses();
         }
     }

@@ -24,6 +24,7 @@ pub struct Tally {
     spooled: AtomicU64,
     dropped: AtomicU64,
     spool_bytes: AtomicU64,
+    damaged_bytes: AtomicU64,
 }
 
 impl Tally {
@@ -42,6 +43,11 @@ impl Tally {
         self.spool_bytes.load(Ordering::Relaxed)
     }
 
+    /// What of the spool was passed over since it is damaged.
+    pub fn damaged_bytes(&self) -> u64 {
+        self.damaged_bytes.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note_spooled(&self, events: u64) {
         self.spooled.fetch_add(events, Ordering::Relaxed);
     }
@@ -50,7 +56,8 @@ impl Tally {
         self.dropped.fetch_add(events, Ordering::Relaxed);
     }
 
-    pub(super) fn note_spool(&self, bytes: u64) {
+    pub(super) fn note_spool(&self, bytes: u64, damaged_bytes: u64) {
         self.spool_bytes.store(bytes, Ordering::Relaxed);
+        self.damaged_bytes.store(damaged_bytes, Ordering::Relaxed);
     }
 }

@@ -10,10 +10,15 @@ pub(super) const HEADER_BYTES: usize = 8;
 /// What is wrong with the bytes where an entry should be.
 pub(super) type Flaw = &'static str;
 
+/// What is wrong with an entry that is [`Taken::Corrupt`].
+pub(super) const WRONG_CHECKSUM: Flaw = "the checksum of an entry is wrong";
+
 /// What [`take`] found.
 pub(super) enum Taken {
     /// An entry, which is no longer in the chunk.
     Entry(Bytes),
+    /// One that takes this many bytes and has a wrong checksum. If its length is right, the chunk goes on after it.
+    Corrupt(usize),
     /// The beginning of one that takes this many bytes, or of a header.
     Short(usize),
 }
@@ -59,9 +64,11 @@ pub(super) fn take(chunk: &mut Bytes, remaining: u64) -> Result<Taken, Flaw> {
     let Some(bytes) = rest.get(..count) else {
         return Ok(Taken::Short(HEADER_BYTES + count));
     };
-    if checksum(length, bytes) != checksum_found {
-        return Err("the checksum of an entry is wrong");
-    }
+    let is_corrupt = checksum(length, bytes) != checksum_found;
     chunk.advance(HEADER_BYTES);
+    if is_corrupt {
+        chunk.advance(count);
+        return Ok(Taken::Corrupt(HEADER_BYTES + count));
+    }
     Ok(Taken::Entry(chunk.split_to(count)))
 }

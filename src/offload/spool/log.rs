@@ -5,9 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::cursor::Cursor;
+use super::entry::Flaw;
 use super::folder::{Folder, remove_if_there};
 use super::segment::Segment;
 
@@ -29,6 +30,9 @@ struct State {
     segments: BTreeMap<u64, u64>,
     /// The length of all.
     bytes: u64,
+    /// What readers passed over, and where the last of that ends.
+    damaged_bytes: u64,
+    damaged_until: u64,
 }
 
 impl Log {
@@ -45,7 +49,12 @@ impl Log {
             folder,
             id,
             cursors,
-            state: Mutex::new(State { segments, bytes }),
+            state: Mutex::new(State {
+                segments,
+                bytes,
+                damaged_bytes: 0,
+                damaged_until: 0,
+            }),
             tail: watch::Sender::new(tail),
         }
     }
@@ -111,6 +120,26 @@ impl Log {
         state.bytes += count;
         drop(state);
         self.tail.send_replace(tail);
+    }
+
+    /// How many bytes readers passed over since they are damaged.
+    pub(super) fn damaged_bytes(&self) -> u64 {
+        self.state().damaged_bytes
+    }
+
+    /// A reader passes over this part of a segment. It is counted for the first one only, and told in the log once for
+    /// the whole segment.
+    pub(super) fn pass_over(&self, segment: Segment, start: u64, end: u64, reason: Flaw) {
+        let mut state = self.state();
+        let count = end.saturating_sub(start.max(state.damaged_until));
+        let is_first = count > 0 && state.damaged_until <= segment.start;
+        state.damaged_bytes += count;
+        state.damaged_until = state.damaged_until.max(end);
+        drop(state);
+        if is_first {
+            let path = self.folder.segment(segment.start);
+            error!(path = %path.display(), position = start, lost_bytes = count, reason, "the spool is damaged");
+        }
     }
 
     /// Writes the cursors whose files lag.

@@ -23,7 +23,8 @@
 //! | …     | the bytes                          |
 //!
 //! Numbers are little-endian. A [`Position`] within a segment is that of the segment and the bytes since its
-//! beginning. Zeros are no entry: their CRC would be another.
+//! beginning. Zeros are no entry: their CRC would be another. One with a wrong CRC is passed over by itself if another
+//! one follows it; else its length may be wrong, and what is behind it in the segment is passed over, too.
 //!
 //! Each opening begins a segment, [`REOPENING_GAP`] after all that is known. When the machine has died, the log may
 //! lack what readers got; the positions of that are never given again, so that they can be told from what comes.

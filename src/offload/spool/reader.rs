@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::cursor::Cursor;
-use super::entry::{self, Flaw, HEADER_BYTES, Taken};
+use super::entry::{self, Flaw, HEADER_BYTES, Taken, WRONG_CHECKSUM};
 use super::error::ReadError;
 use super::log::Log;
 use super::segment::{self, Segment};
@@ -156,6 +156,15 @@ enum Obstacle {
     Io(io::Error),
 }
 
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Damage("the file is gone"),
+            _ => Self::Io(error),
+        }
+    }
+}
+
 impl Pass {
     fn run(&mut self) -> Result<(), ReadError> {
         let mut wants_more = true;
@@ -167,9 +176,7 @@ impl Pass {
             match self.read_segment(segment) {
                 Ok(more) => wants_more = more,
                 Err(Obstacle::Damage(reason)) => {
-                    let path = self.log.folder.segment(segment.start);
-                    let lost = segment.end - self.next;
-                    error!(path = %path.display(), position = self.next, lost_bytes = lost, reason, "the spool is damaged");
+                    self.log.pass_over(segment, self.next, segment.end, reason);
                     self.open = None;
                     self.next = segment.end;
                 }
@@ -209,6 +216,14 @@ impl Pass {
                             bytes,
                         });
                     }
+                    Ok(Taken::Corrupt(size)) => {
+                        let end = position + size as u64;
+                        if !self.has_entry_at(segment, end)? {
+                            return Err(Obstacle::Damage(WRONG_CHECKSUM));
+                        }
+                        self.log.pass_over(segment, position, end, WRONG_CHECKSUM);
+                        self.next = end;
+                    }
                     Ok(Taken::Short(_)) if position > pass_start => return Ok(true),
                     Ok(Taken::Short(size)) if size <= wanted => {
                         return Err(Obstacle::Damage(segment::FILE_IS_SHORT));
@@ -228,20 +243,29 @@ impl Pass {
     }
 
     fn chunk(&mut self, segment: Segment, wanted: usize) -> Result<bytes::Bytes, Obstacle> {
-        let obstacle = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Obstacle::Damage("the file is gone"),
-            _ => Obstacle::Io(error),
-        };
+        let offset = self.next - segment.start;
+        let count = segment::clamp(segment.end - self.next, wanted);
+        Ok(segment::read(self.file(segment)?, offset, count)?)
+    }
+
+    fn has_entry_at(&mut self, segment: Segment, position: u64) -> Result<bool, Obstacle> {
+        let length = segment.end - segment.start;
+        let file = self.file(segment)?;
+        Ok(segment::has_entry_at(
+            file,
+            position - segment.start,
+            length,
+        )?)
+    }
+
+    fn file(&mut self, segment: Segment) -> Result<&File, Obstacle> {
         let open = match self.open.take() {
             Some(open) if open.start == segment.start => open,
             _ => OpenSegment {
                 start: segment.start,
-                file: File::open(self.log.folder.segment(segment.start)).map_err(obstacle)?,
+                file: File::open(self.log.folder.segment(segment.start))?,
             },
         };
-        let count = segment::clamp(segment.end - self.next, wanted);
-        let chunk = segment::read(&open.file, self.next - segment.start, count);
-        self.open = Some(open);
-        chunk.map_err(obstacle)
+        Ok(&self.open.insert(open).file)
     }
 }

@@ -6,10 +6,13 @@ use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
 
-use super::entry::{self, Flaw, Taken};
+use super::entry::{self, Flaw, Taken, WRONG_CHECKSUM};
 
 /// How much of a segment is looked at at once when the log is opened.
 const SCAN_BYTES: usize = 1 << 20;
+
+/// How much is looked at first where an entry may be.
+const PROBE_BYTES: usize = 4096;
 
 /// What is wrong with a file that lacks what is known to be in it.
 pub(super) const FILE_IS_SHORT: Flaw = "the file is shorter than it was";
@@ -37,7 +40,23 @@ pub(super) fn read(file: &File, offset: u64, count: usize) -> io::Result<Bytes> 
     Ok(bytes.into())
 }
 
-/// How much of the file, which has `length` bytes, is whole entries, and what is wrong after them.
+/// Whether an entry is at `offset` of the file, which has `length` bytes: one that is corrupt before it can be passed
+/// over by itself.
+pub(super) fn has_entry_at(file: &File, offset: u64, length: u64) -> io::Result<bool> {
+    let remaining = length.saturating_sub(offset);
+    let mut wanted = PROBE_BYTES;
+    loop {
+        let mut chunk = read(file, offset, clamp(remaining, wanted))?;
+        match entry::take(&mut chunk, remaining) {
+            Ok(Taken::Entry(_)) => return Ok(true),
+            Ok(Taken::Short(needed)) if needed > wanted => wanted = needed,
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Up to where there are entries in the file, which has `length` bytes, and what is wrong after them. Those that are
+/// corrupt between others are left to the readers.
 pub(super) fn scan(file: &File, length: u64) -> io::Result<(u64, Option<Flaw>)> {
     let mut sound = 0;
     let mut wanted = SCAN_BYTES;
@@ -49,6 +68,13 @@ pub(super) fn scan(file: &File, length: u64) -> io::Result<(u64, Option<Flaw>)> 
         while sound < length {
             match entry::take(&mut chunk, length - sound) {
                 Ok(Taken::Entry(bytes)) => sound += entry::size(&bytes) as u64,
+                Ok(Taken::Corrupt(size)) => {
+                    let next = sound + size as u64;
+                    if !has_entry_at(file, next, length)? {
+                        return Ok((sound, Some(WRONG_CHECKSUM)));
+                    }
+                    sound = next;
+                }
                 Ok(Taken::Short(_)) if sound > chunk_start => break,
                 Ok(Taken::Short(needed)) if needed > count => {
                     wanted = needed;

@@ -157,6 +157,11 @@ impl Writer {
         self.log.write_cursors()
     }
 
+    /// How many bytes readers passed over since they are damaged.
+    pub(crate) fn damaged_bytes(&self) -> u64 {
+        self.log.damaged_bytes()
+    }
+
     /// How many bytes are on disk.
     pub(crate) fn size(&self) -> u64 {
         self.log.bytes()

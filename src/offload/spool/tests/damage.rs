@@ -15,7 +15,16 @@ fn entries() -> Vec<Vec<u8>> {
 /// What can be read if the entry is damaged that this byte of a segment belongs to.
 fn left(segment: usize, byte: usize) -> Vec<Vec<u8>> {
     let mut left = entries();
-    left.drain(segment * 3 + byte / 20..(segment + 1) * 3);
+    let first = segment * 3 + byte / 20;
+    // With the length it is unknown where the next one begins.
+    let is_length = byte % 20 < 4;
+    left.drain(
+        first..if is_length {
+            (segment + 1) * 3
+        } else {
+            first + 1
+        },
+    );
     left
 }
 
@@ -45,7 +54,7 @@ fn a_torn_tail_is_cut_wherever_it_is_torn() {
 }
 
 #[test]
-fn a_flipped_bit_costs_the_rest_of_its_segment_only() {
+fn a_flipped_bit_costs_its_entry_or_the_rest_of_its_segment() {
     let source = tempfile::tempdir().unwrap();
     let (mut writer, readers) = open(source.path(), LIMITS, ["one"]);
     write(&mut writer, &entries());
@@ -67,7 +76,7 @@ fn a_flipped_bit_costs_the_rest_of_its_segment_only() {
 }
 
 #[test]
-fn a_bit_flipped_while_the_log_is_open_costs_the_rest_of_its_segment_only() {
+fn a_bit_flipped_while_the_log_is_open_costs_its_entry_or_the_rest_of_its_segment() {
     let mut random = Random::of(2);
     for segment in 0..3 {
         for byte in (0..60).step_by(7) {
@@ -76,7 +85,10 @@ fn a_bit_flipped_while_the_log_is_open_costs_the_rest_of_its_segment_only() {
             write(&mut writer, &entries());
             assert_eq!(read_all(&mut one), entries());
             flip(&segments(folder.path())[segment], byte, &mut random);
-            assert_eq!(read_all(&mut two), left(segment, byte), "{segment} {byte}");
+            let expected = left(segment, byte);
+            assert_eq!(read_all(&mut two), expected, "{segment} {byte}");
+            let lost = 20 * (9 - expected.len() as u64);
+            assert_eq!(writer.damaged_bytes(), lost);
             write(&mut writer, &entries()[..1]);
             assert_eq!(read_all(&mut two), entries()[..1]);
             done_all(&mut one);
@@ -84,6 +96,28 @@ fn a_bit_flipped_while_the_log_is_open_costs_the_rest_of_its_segment_only() {
             assert_eq!(segments(folder.path()).len(), 1);
         }
     }
+}
+
+#[test]
+fn corrupt_entries_that_are_apart_cost_no_others_and_are_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, readers) = open(folder.path(), AMPLE, ["one", "two"]);
+    let mut long = entries();
+    long[6] = vec![7; 2 << 20]; // More than is looked at at once.
+    write(&mut writer, &long);
+    drop((writer, readers));
+    let segment = segments(folder.path()).remove(0);
+    // Also the first of all, and that before a long one.
+    for number in [0, 2, 5] {
+        flip(&segment, number * 20 + 8, &mut Random::of(5));
+    }
+    let (writer, [mut one, mut two]) = open(folder.path(), AMPLE, ["one", "two"]);
+    let expected = [1, 3, 4, 6, 7, 8].map(|number| long[number].clone());
+    assert_eq!(read_all(&mut one), expected);
+    assert_eq!(read_all(&mut two), expected);
+    assert_eq!(writer.damaged_bytes(), 60);
+    done_all(&mut one);
+    assert_eq!(one.behind(), 0);
 }
 
 fn flip(path: &Path, byte: usize, random: &mut Random) {
