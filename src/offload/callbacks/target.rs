@@ -19,6 +19,9 @@ pub(super) struct Target {
     address: Option<IpAddr>,
 }
 
+/// Longer than any name that can be looked up. Hosts are logged.
+const HOST_BYTES_MAX: usize = 255;
+
 impl Target {
     /// Reads a URL, and refuses what cannot be called at all.
     pub(super) fn read(text: &str) -> Result<Self, Failure> {
@@ -30,6 +33,9 @@ impl Target {
             return Err(Failure::Scheme);
         }
         let name = url.host_str().ok_or(Failure::NotAUrl)?;
+        if url.as_str().len() > CALLBACK_BYTES_MAX || name.len() > HOST_BYTES_MAX {
+            return Err(Failure::TooLong);
+        }
         let port = url.port_or_known_default().unwrap_or_default();
         // Whichever way an address was spelled, it is one by now.
         let literal = name.trim_start_matches('[').trim_end_matches(']');
@@ -147,7 +153,24 @@ mod tests {
                 "{text}: {refused:?}"
             );
         }
-        let long = format!("http://host/{}", "x".repeat(CALLBACK_BYTES_MAX));
-        assert!(matches!(Target::read(&long), Err(Failure::TooLong)));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_also_if_it_is_so_only_when_it_is_sent() {
+        let path = |character: &str, count| format!("http://host/{}", character.repeat(count));
+        let host = |count| format!("http://{}/", "x".repeat(count));
+        let rest = CALLBACK_BYTES_MAX - "http://host/".len();
+        for fits in [path("x", rest), path("é", rest / 6), host(HOST_BYTES_MAX)] {
+            assert!(Target::read(&fits).is_ok(), "{fits}");
+        }
+        for long in [
+            path("x", rest + 1),
+            path("é", rest / 6 + 1),
+            path("\t", rest + 1),
+            host(HOST_BYTES_MAX + 1),
+        ] {
+            let refused = Target::read(&long);
+            assert!(matches!(refused, Err(Failure::TooLong)), "{long}");
+        }
     }
 }
