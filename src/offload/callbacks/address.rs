@@ -1,10 +1,40 @@
 //! Which addresses are anybody's, and which are ours alone.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use super::failure::Failure;
+
+/// Refuses an address that callbacks must not reach: one that is not public, or is this machine's, which lets itself in
+/// where it would let in nobody else.
+pub(super) fn admit(address: IpAddr) -> Result<(), Failure> {
+    if !is_public(address) || is_own(address.to_canonical())? {
+        return Err(Failure::Refused);
+    }
+    Ok(())
+}
+
+/// Any: nothing is sent to it.
+const PORT: u16 = 9;
+
+/// Whether an address is this machine's: it calls itself from the very address that it calls. Of several addresses of
+/// an IPv4 network only the first is chosen for that by itself; the others can be asked for, as no other machine's can.
+/// Where the system lets sockets have those, too, they are at least not connected.
+fn is_own(address: IpAddr) -> io::Result<bool> {
+    let from = match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = match UdpSocket::bind((from, 0)) {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => return Ok(false),
+        bound => bound?,
+    };
+    Ok(socket.connect((address, PORT)).is_ok() && socket.local_addr()?.ip() == address)
+}
 
 /// Whether an address is one of the public Internet, so that reaching it from here gives nobody more than reaching it
 /// from anywhere. An IPv6 address that stands for an IPv4 one is judged by that.
-pub(super) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -12,21 +42,22 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 }
 
 /// Networks of IPv4 that are not public, with the bits that tell them.
-const SPECIAL_V4: [([u8; 4], u32); 14] = [
-    ([0, 0, 0, 0], 8),       // this host
-    ([10, 0, 0, 0], 8),      // private
-    ([100, 64, 0, 0], 10),   // shared by customers of a provider
-    ([127, 0, 0, 0], 8),     // loopback
-    ([169, 254, 0, 0], 16),  // link-local; clouds tell secrets there
-    ([172, 16, 0, 0], 12),   // private
-    ([192, 0, 0, 0], 24),    // protocols
-    ([192, 0, 2, 0], 24),    // documentation
-    ([192, 88, 99, 0], 24),  // relays of 6to4
-    ([192, 168, 0, 0], 16),  // private
-    ([198, 18, 0, 0], 15),   // benchmarks
-    ([198, 51, 100, 0], 24), // documentation
-    ([203, 0, 113, 0], 24),  // documentation
-    ([224, 0, 0, 0], 3),     // multicast, reserved, broadcast
+const SPECIAL_V4: [([u8; 4], u32); 15] = [
+    ([0, 0, 0, 0], 8),        // this host
+    ([10, 0, 0, 0], 8),       // private
+    ([100, 64, 0, 0], 10),    // shared by customers of a provider
+    ([127, 0, 0, 0], 8),      // loopback
+    ([168, 63, 129, 16], 32), // a cloud's own, which virtual machines alone can reach
+    ([169, 254, 0, 0], 16),   // link-local; clouds tell secrets there
+    ([172, 16, 0, 0], 12),    // private
+    ([192, 0, 0, 0], 24),     // protocols
+    ([192, 0, 2, 0], 24),     // documentation
+    ([192, 88, 99, 0], 24),   // relays of 6to4
+    ([192, 168, 0, 0], 16),   // private
+    ([198, 18, 0, 0], 15),    // benchmarks
+    ([198, 51, 100, 0], 24),  // documentation
+    ([203, 0, 113, 0], 24),   // documentation
+    ([224, 0, 0, 0], 3),      // multicast, reserved, broadcast
 ];
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -70,6 +101,8 @@ mod tests {
             "100.128.0.0",
             "126.255.255.255",
             "128.0.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
             "169.253.255.255",
             "172.15.255.255",
             "172.32.0.0",
@@ -100,6 +133,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.255.255",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.0",
             "172.31.255.255",
@@ -148,6 +182,19 @@ mod tests {
                 let address = text.parse().unwrap();
                 assert_eq!(is_public(address), expected, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_this_machine_are_told_from_those_of_others() {
+        let is_own = |text: &str| is_own(text.parse().unwrap()).unwrap();
+        // The second is one of a network of which the first is.
+        assert!(is_own("127.0.0.1") && is_own("127.0.0.2"));
+        assert!(!is_own("192.0.2.1"));
+        // It may have no IPv6.
+        if UdpSocket::bind("[::1]:0").is_ok() {
+            assert!(is_own("::1"));
+            assert!(!is_own("2001:db8::1"));
         }
     }
 }

@@ -60,8 +60,8 @@ impl Client {
 
     /// Tells a producer once. With `keeps`, the connection may be used again.
     pub(super) async fn post(self, callback: Callback, keeps: bool) -> Result<(), Failure> {
-        if !self.allow_private && callback.target.is_private() {
-            return Err(Failure::Refused);
+        if !self.allow_private {
+            callback.target.admit()?;
         }
         let deadline = Instant::now() + self.timeout;
         let body = callback.body();

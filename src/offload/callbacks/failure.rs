@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::io;
 
 /// What became of one attempt that failed, or of a callback that cannot be tried at all. Its text has no URL in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("its URL is none")]
     NotAUrl,
@@ -12,7 +13,7 @@ pub(super) enum Failure {
     TooLong,
     #[error("its URL is neither http nor https")]
     Scheme,
-    #[error("its address is not a public one, and callbacks.allow_private is false")]
+    #[error("its address is private or this machine's, and callbacks.allow_private is false")]
     Refused,
     #[error("the answer was {0}")]
     Status(u16),
@@ -21,11 +22,6 @@ pub(super) enum Failure {
     #[error("{0}")]
     Exchange(Box<str>),
 }
-
-/// A name leads to addresses that are ours alone, and to no other.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("refused")]
-pub(super) struct RefusedAddress;
 
 /// What a receiver sends may be part of an error.
 const TEXT_CHARACTERS_MAX: usize = 300;
@@ -40,14 +36,21 @@ impl Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Exchange(error.to_string().into())
+    }
+}
+
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            if cause.is::<RefusedAddress>() {
-                return Self::Refused;
+            // What our resolver says of a name.
+            if let Some(failure) = cause.downcast_ref::<Self>() {
+                return failure.clone();
             }
             let _ = write!(text, ": {cause}"); // a string takes all
             source = cause.source();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use super::address::is_public;
-use super::failure::RefusedAddress;
+use super::address::admit;
+use super::failure::Failure;
 
 /// Asks the system. A connection goes to one of the addresses given, so nothing can change between this look at them
 /// and the use of them.
@@ -49,16 +49,19 @@ impl Resolve for Resolver {
 }
 
 /// Those of a name's addresses that may be reached; a fault if it has some and none may.
-fn allowed(
-    mut found: Vec<SocketAddr>,
-    allow_private: bool,
-) -> Result<Vec<SocketAddr>, RefusedAddress> {
-    let are_some = !found.is_empty();
-    found.retain(|address| allow_private || is_public(address.ip()));
-    if are_some && found.is_empty() {
-        return Err(RefusedAddress);
+fn allowed(mut found: Vec<SocketAddr>, allow_private: bool) -> Result<Vec<SocketAddr>, Failure> {
+    let mut refused = None;
+    if !allow_private {
+        found.retain(|address| {
+            admit(address.ip())
+                .map_err(|why| refused = Some(why))
+                .is_ok()
+        });
     }
-    Ok(found)
+    match refused {
+        Some(why) if found.is_empty() => Err(why),
+        _ => Ok(found),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::address::is_public;
+use super::address::admit;
 use super::failure::Failure;
 use crate::mailbox::CALLBACK_BYTES_MAX;
 
@@ -62,9 +62,9 @@ impl Target {
         &self.host
     }
 
-    /// Whether it goes to an address that is not public. Where a name leads to is seen when it is looked up.
-    pub(super) fn is_private(&self) -> bool {
-        self.address.is_some_and(|address| !is_public(address))
+    /// Refuses an address that must not be called. Where a name leads to is seen when it is looked up.
+    pub(super) fn admit(&self) -> Result<(), Failure> {
+        self.address.map_or(Ok(()), admit)
     }
 }
 
@@ -116,11 +116,13 @@ mod tests {
             "[fd00::1]:8080",
         ] {
             let text = format!("http://{host}/");
-            assert!(Target::read(&text).unwrap().is_private(), "{text}");
+            let admitted = Target::read(&text).unwrap().admit();
+            assert!(matches!(admitted, Err(Failure::Refused)), "{text}");
         }
         for host in ["1.1.1.1", "16843009", "[2606:4700::1111]", "localhost"] {
             let text = format!("http://{host}/");
-            assert!(!Target::read(&text).unwrap().is_private(), "{text}");
+            let admitted = Target::read(&text).unwrap().admit();
+            assert!(!matches!(admitted, Err(Failure::Refused)), "{text}");
         }
     }
 
