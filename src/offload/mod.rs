@@ -69,6 +69,9 @@ pub enum StartError {
     /// The spool cannot be used.
     #[error("offload.spool: {0}")]
     Spool(#[from] SpoolError),
+    /// Callbacks cannot be sent.
+    #[error("callbacks: {0}")]
+    Callbacks(#[from] callbacks::ClientError),
     /// The threads cannot be started.
     #[error("cannot start the pool of history and callbacks: {0}")]
     Threads(#[from] io::Error),
@@ -126,7 +129,8 @@ impl Offload {
             let tally = Arc::default();
             tallies.callbacks = Some(Arc::clone(&tally));
             let settings = config.callbacks.clone();
-            readers.push(runtime.spawn(callbacks::run(reader, settings, tally, stopped)));
+            let client = callbacks::Client::new(&settings)?;
+            readers.push(runtime.spawn(callbacks::run(reader, client, settings, tally, stopped)));
         }
         let (sender, receiver) = bounded(config.offload.channel);
         let intake = Intake::new(receiver, spool, Arc::clone(&tallies.intake));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hmac::digest::InvalidLength;
 use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use reqwest::{ClientBuilder, Response, redirect};
 use rustls::crypto::ring;
@@ -18,11 +19,22 @@ use crate::config;
 
 /// Posts callbacks. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(in crate::offload) struct Client {
     http: reqwest::Client,
     signer: Option<Signer>,
     timeout: Duration,
     allow_private: bool,
+}
+
+/// Why there can be none.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is nothing to send with.
+    #[error("cannot be sent by this process: {0:?}")]
+    Http(#[from] reqwest::Error),
+    /// There is nothing to sign with.
+    #[error("callbacks.secret is no key: {0}")]
+    Secret(#[from] InvalidLength),
 }
 
 const SIGNATURE: &str = "X-Popbox-Signature";
@@ -31,7 +43,7 @@ const SIGNATURE: &str = "X-Popbox-Signature";
 const ANSWER_BYTES_MAX: usize = 4096;
 
 impl Client {
-    pub(super) fn new(settings: &config::Callbacks) -> reqwest::Result<Self> {
+    pub(in crate::offload) fn new(settings: &config::Callbacks) -> Result<Self, ClientError> {
         // Another part of the process may have done it.
         let _ = ring::default_provider().install_default();
         let resolver = Arc::new(Resolver::new(settings.allow_private));
@@ -52,7 +64,7 @@ impl Client {
         })?;
         Ok(Self {
             http,
-            signer: settings.secret.as_ref().and_then(Signer::new),
+            signer: settings.secret.as_ref().map(Signer::new).transpose()?,
             timeout: settings.timeout,
             allow_private: settings.allow_private,
         })

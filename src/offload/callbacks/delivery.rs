@@ -42,18 +42,11 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Tells producers of what the spool has, until it is told to stop.
 pub(in crate::offload) async fn run(
     reader: Reader,
+    client: Client,
     settings: config::Callbacks,
     tally: Arc<Tally>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let client = match Client::new(&settings) {
-        Ok(client) => client,
-        Err(error) => {
-            // The spool keeps them for a process that can.
-            error!(%error, "callbacks cannot be sent by this process");
-            return;
-        }
-    };
     let mut delivery = Delivery::new(reader, client, settings, tally);
     loop {
         delivery.begin_posts();

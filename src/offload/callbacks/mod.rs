@@ -22,8 +22,10 @@ mod tally;
 mod target;
 mod window;
 
+pub use client::ClientError;
 pub use tally::Tally;
 
+pub(super) use client::Client;
 pub(super) use delivery::run;
 
 /// Whether a text is a URL at all. Which URLs are called is seen at the delivery.

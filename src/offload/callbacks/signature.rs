@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hmac::digest::InvalidLength;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -12,10 +13,8 @@ use crate::config::Secret;
 pub(super) struct Signer(Hmac<Sha256>);
 
 impl Signer {
-    pub(super) fn new(secret: &Secret) -> Option<Self> {
-        // Keys of every length will do.
-        let keyed = Hmac::new_from_slice(secret.expose().as_bytes()).ok()?;
-        Some(Self(keyed))
+    pub(super) fn new(secret: &Secret) -> Result<Self, InvalidLength> {
+        Hmac::new_from_slice(secret.expose().as_bytes()).map(Self)
     }
 
     /// `sha256=` and the HMAC of a body in hexadecimal digits.

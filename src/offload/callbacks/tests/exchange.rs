@@ -10,7 +10,6 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 use crate::offload::callbacks::callback::Callback;
-use crate::offload::callbacks::client::Client;
 use crate::offload::callbacks::failure::Failure;
 use crate::offload::callbacks::target::Target;
 

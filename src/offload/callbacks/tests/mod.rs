@@ -68,6 +68,11 @@ struct Pool {
 
 impl Pool {
     fn start(folder: &Path, settings: config::Callbacks) -> Self {
+        let client = Client::new(&settings).unwrap();
+        Self::start_with(folder, settings, client)
+    }
+
+    fn start_with(folder: &Path, settings: config::Callbacks, client: Client) -> Self {
         let limits = Limits {
             bytes_max: 1 << 30,
             segment_bytes: 1 << 20,
@@ -76,7 +81,7 @@ impl Pool {
         let tally = Arc::new(Tally::default());
         let (stop, stopped) = watch::channel(false);
         let reader = readers.remove(0);
-        let task = tokio::spawn(run(reader, settings, Arc::clone(&tally), stopped));
+        let task = tokio::spawn(run(reader, client, settings, Arc::clone(&tally), stopped));
         Self {
             writer,
             tally,
