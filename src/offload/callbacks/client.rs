@@ -44,9 +44,17 @@ const ANSWER_BYTES_MAX: usize = 4096;
 
 impl Client {
     pub(in crate::offload) fn new(settings: &config::Callbacks) -> Result<Self, ClientError> {
+        Self::with_resolver(settings, Resolver::new(settings.allow_private))
+    }
+
+    /// Looks names up with this resolver.
+    pub(super) fn with_resolver(
+        settings: &config::Callbacks,
+        resolver: Resolver,
+    ) -> Result<Self, ClientError> {
         // Another part of the process may have done it.
         let _ = ring::default_provider().install_default();
-        let resolver = Arc::new(Resolver::new(settings.allow_private));
+        let resolver = Arc::new(resolver);
         let builder = || {
             ClientBuilder::new()
                 .dns_resolver(Arc::clone(&resolver))

@@ -27,6 +27,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
+/// How long what needs a lookup is put off when there are too many of them.
+const LOOKUPS_WAIT: Duration = Duration::from_secs(5);
+
 /// How often it is written down how far the spool is dealt with.
 const SAVE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -191,7 +194,12 @@ impl Delivery {
             self.window.finish(&waiting);
             return;
         };
-        waiting.failures += 1;
+        let wait = if matches!(failure, Failure::LookupsBusy) {
+            LOOKUPS_WAIT // and no failure of its own: nothing was tried
+        } else {
+            waiting.failures += 1;
+            backoff(self.settings.backoff, waiting.failures)
+        };
         let Callback {
             transaction,
             queue,
@@ -206,7 +214,6 @@ impl Delivery {
         let (queue, host, attempts) = (queue.id(), &**target.host(), waiting.failures);
         debug!(target: "callback", %transaction, queue, host, attempts, %failure, "to be tried again");
         self.tally.count_retried();
-        let wait = backoff(self.settings.backoff, attempts);
         self.window.postpone(waiting, Instant::now() + wait);
     }
 

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Scheme,
     #[error("its address is private or this machine's, and callbacks.allow_private is false")]
     Refused,
+    #[error("names cannot be looked up now: too many are being")]
+    LookupsBusy,
     #[error("the answer was {0}")]
     Status(u16),
     #[error("no answer within callbacks.timeout")]
@@ -31,7 +33,7 @@ impl Failure {
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::NotAUrl | Self::TooLong | Self::Scheme | Self::Refused => true,
-            Self::Status(_) | Self::Late | Self::Exchange(_) => false,
+            Self::LookupsBusy | Self::Status(_) | Self::Late | Self::Exchange(_) => false,
         }
     }
 }

@@ -9,22 +9,22 @@ use tokio::sync::Semaphore;
 use super::address::admit;
 use super::failure::Failure;
 
-/// Asks the system. A connection goes to one of the addresses given, so nothing can change between this look at them
+/// Asks the system, unless it is at too much already. A connection goes to one of the addresses given, so nothing can change between this look at them
 /// and the use of them.
 #[derive(Debug)]
 pub(super) struct Resolver {
     allow_private: bool,
-    lookups: Arc<Semaphore>,
+    pub(super) lookups: Arc<Semaphore>,
 }
 
 /// Each takes a thread, also when nobody waits for it any more: a slow name server must not take all of them.
-const LOOKUPS_MAX: usize = 64;
+pub(super) const LOOKUPS_MAX: u32 = 64;
 
 impl Resolver {
     pub(super) fn new(allow_private: bool) -> Self {
         Self {
             allow_private,
-            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX as usize)),
         }
     }
 }
@@ -34,7 +34,10 @@ impl Resolve for Resolver {
         let lookups = Arc::clone(&self.lookups);
         let allow_private = self.allow_private;
         Box::pin(async move {
-            let permit = lookups.acquire_owned().await?;
+            // Those under way may last longer than this attempt.
+            let permit = lookups
+                .try_acquire_owned()
+                .map_err(|_| Failure::LookupsBusy)?;
             // A task of its own, which goes on where the attempt is given up: the permit is for the thread.
             let lookup = tokio::spawn(async move {
                 let _permit = permit;

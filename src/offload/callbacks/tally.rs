@@ -24,7 +24,7 @@ impl Tally {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Attempts that failed and were followed by another.
+    /// Attempts that failed or could not be made, and were followed by another.
     pub fn retried(&self) -> u64 {
         self.retried.load(Ordering::Relaxed)
     }

@@ -11,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::*;
 use crate::offload::callbacks::callback::Callback;
 use crate::offload::callbacks::failure::Failure;
+use crate::offload::callbacks::resolver::{LOOKUPS_MAX, Resolver};
 use crate::offload::callbacks::target::Target;
 
 fn callback(url: &str) -> Callback {
@@ -178,6 +179,34 @@ async fn a_private_address_is_refused_at_once_behind_a_name_too() {
     let tally = pool.stop().await;
     assert_eq!((tally.sent(), tally.retried()), (0, 0));
     assert!(receiver.is_idle());
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_up_since_too_much_is_being_is_put_off_and_not_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut receiver = Receiver::start().await;
+    let settings = config::Callbacks {
+        attempts: 1,
+        ..settings()
+    };
+    let resolver = Resolver::new(true);
+    let lookups = Arc::clone(&resolver.lookups);
+    let all = lookups.acquire_many(LOOKUPS_MAX).await.unwrap();
+    let client = Client::with_resolver(&settings, resolver).unwrap();
+    let mut pool = Pool::start_with(folder.path(), settings.clone(), client);
+    let url = format!("http://localhost:{}/", receiver.address.port());
+    pool.tell(&delivered(0, &url, &["a"]));
+    pool.eventually("it is put off", |tally| tally.retried() == 1)
+        .await;
+    let tally = pool.stop().await;
+    assert_eq!((tally.failed(), tally.waiting()), (0, 1));
+    drop(all);
+
+    let pool = Pool::start(folder.path(), settings);
+    receiver.next().await.answer(OK);
+    pool.eventually("it is through", |tally| tally.sent() == 1)
+        .await;
+    pool.stop().await;
 }
 
 #[tokio::test]
