@@ -1,5 +1,7 @@
 //! Callbacks: who delivers what, and what the producer is told of it.
 
+use std::time::Duration;
+
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -380,7 +382,7 @@ fn assert_given_up(server: &Server, ids: &[String]) {
 
 #[test]
 fn a_url_that_may_not_be_called_is_taken_and_given_up_at_the_delivery() {
-    let server = Settings::new().start();
+    let server = Settings::new().set("log.level", "debug").start();
     let receiver = Receiver::start();
     let mut client = server.client();
     let port = receiver.address().port();
@@ -402,7 +404,10 @@ fn a_url_that_may_not_be_called_is_taken_and_given_up_at_the_delivery() {
 
 #[test]
 fn a_receiver_that_will_not_take_it_is_given_up() {
-    let server = calling().set("callbacks.attempts", 3).start();
+    let server = calling()
+        .set("callbacks.attempts", 3)
+        .set("log.level", "debug")
+        .start();
     let receiver = Receiver::start();
     receiver.answer([], Reply::Status(404));
     let mut client = server.client();
@@ -414,6 +419,35 @@ fn a_receiver_that_will_not_take_it_is_given_up() {
     );
     assert_given_up(&server, &[id]);
     assert_eq!(receiver.calls().len(), 3);
+}
+
+#[test]
+fn however_many_are_given_up_the_log_has_few_lines_that_tell_of_all_of_them() {
+    const COUNT: u64 = 50;
+    let server = Settings::new().start();
+    let mut client = server.client();
+    let queue = Queue::fresh();
+    for _ in 0..COUNT {
+        deliver(&mut client, &queue, "http://user:pass@127.0.0.1/path");
+    }
+    await_counts(&mut client, &[("failed", COUNT), ("waiting", 0)]);
+    drop(client);
+    server.signal(libc::SIGTERM);
+    assert!(server.exit_within(Duration::from_secs(20)).success());
+    let log = server.stderr();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("given up"))
+        .collect();
+    let counts = lines.iter().map(|line| {
+        let (_, rest) = line.split_once("count=").expect(line);
+        let (count, _) = rest.split_once(' ').expect(line);
+        count.parse::<u64>().expect(line)
+    });
+    assert_eq!(counts.sum::<u64>(), COUNT, "{log}");
+    assert!(lines.len() < 10, "{log}");
+    assert!(lines.iter().all(|line| line.contains("127.0.0.1:80")));
+    assert!(!log.contains("path") && !log.contains("pass"), "{log}");
 }
 
 #[test]

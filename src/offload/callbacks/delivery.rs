@@ -36,8 +36,8 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long to leave the spool alone after it could not be read or its cursor not be written.
 const TROUBLE_WAIT: Duration = Duration::from_secs(1);
 
-/// How often lasting trouble is told.
-const TROUBLE_LOG_INTERVAL: Duration = Duration::from_mins(1);
+/// How often lasting trouble is told, and what was given up.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What callbacks on their way are given at a stop. Those that take longer are posted again after the next start.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -54,6 +54,7 @@ pub(in crate::offload) async fn run(
     loop {
         delivery.begin_posts();
         delivery.show();
+        delivery.tell_given_up();
         let wake = delivery.wake();
         let may_read = delivery.may_read();
         // All of these may be left off without loss.
@@ -103,6 +104,8 @@ struct Delivery {
     save_at: Instant,
     read_at: Instant,
     trouble: Trouble,
+    given_up: Option<GivenUp>,
+    giving_up: Trouble,
 }
 
 impl Delivery {
@@ -122,6 +125,8 @@ impl Delivery {
             save_at: now,
             read_at: now,
             trouble: Trouble(None),
+            given_up: None,
+            giving_up: Trouble(None),
         }
     }
 
@@ -149,7 +154,7 @@ impl Delivery {
         let now = Instant::now();
         let save = (self.window.cursor() > self.saved).then_some(self.save_at);
         let read = (self.read_at > now).then_some(self.read_at);
-        let idle = now + TROUBLE_LOG_INTERVAL;
+        let idle = now + LOG_INTERVAL;
         [self.window.next_retry(), save, read]
             .into_iter()
             .flatten()
@@ -174,8 +179,8 @@ impl Delivery {
                     .tell(|| error!(%error, position, "an entry of the spool is passed over"));
                 Told::default()
             });
-            for (transaction, queue, failure) in &told.lost {
-                self.give_up(*transaction, queue, None, failure);
+            for (transaction, queue, failure) in told.lost {
+                self.give_up(transaction, &queue, None, failure);
             }
             self.window.take_in(told.at, entry.end, told.callbacks);
         }
@@ -207,7 +212,7 @@ impl Delivery {
             ..
         } = &waiting.callback;
         if failure.is_final() || waiting.failures >= self.settings.attempts {
-            self.give_up(*transaction, queue, Some(target.host()), &failure);
+            self.give_up(*transaction, queue, Some(target.host()), failure);
             self.window.finish(&waiting);
             return;
         }
@@ -218,15 +223,28 @@ impl Delivery {
     }
 
     fn give_up(
-        &self,
+        &mut self,
         transaction: TransactionId,
         queue: &QueueName,
-        host: Option<&str>,
-        failure: &Failure,
+        host: Option<&Arc<str>>,
+        failure: Failure,
     ) {
         self.tally.count_failed();
-        let queue = queue.id();
-        info!(target: "callback", %transaction, queue, host, %failure, "given up");
+        let (queue, name) = (queue.id(), host.map(|host| &**host));
+        debug!(target: "callback", %transaction, queue, host = name, %failure, "given up");
+        let before = self.given_up.take().map_or(0, |given_up| given_up.count);
+        self.given_up = Some(GivenUp {
+            count: before + 1,
+            host: host.cloned(),
+            failure,
+        });
+    }
+
+    /// Producers may name as many URLs that are given up as they like: the log has a line for many.
+    fn tell_given_up(&mut self) {
+        if let Some(given_up) = self.given_up.take_if(|_| self.giving_up.is_due()) {
+            given_up.tell();
+        }
     }
 
     async fn save_in_time(&mut self) {
@@ -261,20 +279,46 @@ impl Delivery {
             self.conclude(ended);
         }
         self.show();
+        if let Some(given_up) = self.given_up.take() {
+            given_up.tell();
+        }
         self.save().await;
     }
 }
 
-/// When trouble was told last.
+/// What was given up and is not told yet.
+struct GivenUp {
+    count: u64,
+    /// Of the last one, if it has one.
+    host: Option<Arc<str>>,
+    /// Of the last one.
+    failure: Failure,
+}
+
+impl GivenUp {
+    fn tell(self) {
+        let (count, host, failure) = (self.count, self.host.as_deref(), self.failure);
+        info!(target: "callback", count, host, %failure, "given up");
+    }
+}
+
+/// When something was told last.
 struct Trouble(Option<Instant>);
 
 impl Trouble {
     fn tell(&mut self, tell: impl FnOnce()) {
-        let now = Instant::now();
-        if self.0.is_none_or(|last| last + TROUBLE_LOG_INTERVAL <= now) {
-            self.0 = Some(now);
+        if self.is_due() {
             tell();
         }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.is_none_or(|last| last + LOG_INTERVAL <= now);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
     }
 }
 
