@@ -1,4 +1,4 @@
-//! Threads that the server cannot do without.
+//! Threads and tasks that the server cannot do without.
 
 use std::{process, thread, time::Duration};
 
@@ -19,7 +19,7 @@ pub fn abort() -> ! {
 pub struct Vital(());
 
 impl Vital {
-    /// To be kept in a local variable for as long as the thread runs.
+    /// To be kept in a local variable for as long as the thread runs, or the task, which a runtime would end quietly.
     pub fn thread() -> Self {
         Self(())
     }

@@ -32,7 +32,7 @@ use tokio::{
 use tracing::warn;
 
 use self::{history::History, intake::Intake, reporter::Letter};
-use crate::{config::Config, memory::Account, runtime::Inbox, vital};
+use crate::{config::Config, memory::Account, runtime::Inbox, vital::Vital};
 
 pub use callbacks::is_url;
 pub use event::{Action, Event, Messages, NewStates};
@@ -121,7 +121,7 @@ impl Offload {
                 inboxes.to_vec(),
             ));
             let stopped = stopped.clone();
-            readers.push(runtime.spawn(async move { history.run(reader, stopped).await }));
+            readers.push(runtime.spawn(vital(async move { history.run(reader, stopped).await })));
         }
         if interest.callbacks
             && let Some(reader) = spool_readers.next()
@@ -130,7 +130,8 @@ impl Offload {
             tallies.callbacks = Some(Arc::clone(&tally));
             let settings = config.callbacks.clone();
             let client = callbacks::Client::new(&settings)?;
-            readers.push(runtime.spawn(callbacks::run(reader, client, settings, tally, stopped)));
+            let run = callbacks::run(reader, client, settings, tally, stopped);
+            readers.push(runtime.spawn(vital(run)));
         }
         let (sender, receiver) = bounded(config.offload.channel);
         let intake = Intake::new(receiver, spool, Arc::clone(&tallies.intake));
@@ -188,10 +189,8 @@ impl Offload {
         let readers = self.readers;
         self.runtime.block_on(async {
             for reader in readers {
-                match tokio::time::timeout(left(), reader).await {
-                    Ok(Err(error)) if error.is_panic() => vital::abort(),
-                    _ => {}
-                }
+                // What it is not done with is in the spool.
+                let _ = tokio::time::timeout(left(), reader).await;
             }
         });
         self.runtime.shutdown_timeout(Duration::from_millis(100));
@@ -201,4 +200,10 @@ impl Offload {
     pub fn abandon(self) {
         self.runtime.shutdown_background();
     }
+}
+
+/// A task that the server cannot do without: what it does not read fills the spool.
+async fn vital(task: impl Future<Output = ()>) {
+    let _vital = Vital::thread();
+    task.await;
 }
