@@ -20,7 +20,7 @@ use crate::{
         validation::{self, Fields, Json, Origin, Terms},
     },
     offload::{Inquiry, Memories, Span, is_url},
-    web::{Paths, transaction_page, unknown_transaction_page},
+    web::{EVENTS_SHOWN_MAX, Paths, transaction_page, unknown_transaction_page},
 };
 
 /// Transactions are the one thing that has to be called JSON: the old server's clients rely on the error.
@@ -172,7 +172,10 @@ impl TransactionAnswer {
         match self {
             Self::Page { id, reader, .. } => Some(Inquiry::OfTransaction {
                 id: TransactionId::parse(id)?,
-                span: Span::default(),
+                span: Span {
+                    since: None,
+                    limit: EVENTS_SHOWN_MAX,
+                },
                 reader: reader.clone(),
             }),
             Self::Json { .. } => None,

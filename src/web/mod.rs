@@ -17,4 +17,4 @@ pub use home::home_page;
 pub use paths::Paths;
 pub use queue::queue_page;
 pub use style::CONTENT_SECURITY_POLICY;
-pub use transaction::{transaction_page, unknown_transaction_page};
+pub use transaction::{EVENTS_SHOWN_MAX, transaction_page, unknown_transaction_page};

@@ -21,8 +21,8 @@ const QUEUES_SHOWN_MAX: usize = 500;
 /// Fields of the producer's own that a page lists.
 const FIELDS_SHOWN_MAX: usize = 100;
 
-/// Events that a page lists.
-const EVENTS_SHOWN_MAX: usize = 500;
+/// Events that a page is to be given at most.
+pub const EVENTS_SHOWN_MAX: usize = 500;
 
 /// A transaction, with its state in every queue, and what happened to it where that is written down.
 pub fn transaction_page(
@@ -90,8 +90,8 @@ fn states(page: &mut Page, states: &[(QueueName, State)]) {
 
 fn timeline(page: &mut Page, memories: &Memories) {
     page.markup("<h2>History</h2>\n");
-    let events = match memories {
-        Ok(past) => &past.events,
+    let past = match memories {
+        Ok(past) => past,
         Err(reason) => {
             page.markup("<p>It cannot be read now: ")
                 .text(reason)
@@ -99,12 +99,12 @@ fn timeline(page: &mut Page, memories: &Memories) {
             return;
         }
     };
-    if events.is_empty() {
+    if past.events.is_empty() {
         page.markup("<p>Nothing yet.</p>\n");
         return;
     }
     page.markup("<dl>\n");
-    for event in events.iter().take(EVENTS_SHOWN_MAX) {
+    for event in &past.events {
         let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str);
         page.markup("<dt>")
             .text(text("timestamp").unwrap_or_default());
@@ -124,7 +124,7 @@ fn timeline(page: &mut Page, memories: &Memories) {
         page.markup("</dd>\n");
     }
     page.markup("</dl>\n");
-    if events.len() > EVENTS_SHOWN_MAX {
+    if past.next.is_some() {
         page.markup("<p>There is more: ask for /trans/…/history.</p>\n");
     }
 }
@@ -144,7 +144,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::mailbox::{Priority, Realm, Record, Tenant};
+    use crate::mailbox::{Priority, Realm, Record, Tenant, UnixMillis};
+    use crate::offload::{Past, Since};
 
     fn view(payload: String, queues: usize) -> TransactionView {
         let tenant = Tenant(Some("o".into()));
@@ -192,6 +193,23 @@ mod tests {
         assert!(page.contains("… (65536 of 2097152 bytes)"));
         assert!(page.contains("Only the first 500 of 10000 queues are listed."));
         assert!(page.len() < 200_000);
+    }
+
+    #[test]
+    fn a_history_that_is_cut_says_so() {
+        let since = Since {
+            at: UnixMillis(0),
+            after: None,
+        };
+        for next in [None, Some(since)] {
+            let is_cut = next.is_some();
+            let events = vec![serde_json::json!({"state": "Pending"})];
+            let memories = Ok(Past { events, next });
+            let view = view(String::new(), 1);
+            let page = transaction_page(&Paths::default(), "i", &view, Some(&memories));
+            assert!(page.contains("Pending"), "{page}");
+            assert_eq!(page.contains("There is more"), is_cut, "{page}");
+        }
     }
 
     #[test]
