@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use tokio::{runtime::Handle, sync::Semaphore};
 use tracing::warn;
 
@@ -126,21 +125,17 @@ impl Historian {
     }
 
     async fn read(&self, inquiry: Inquiry) -> Memories {
-        let (found, reader) = match inquiry {
+        let found = match inquiry {
             Inquiry::OfTransaction { id, span, reader } => {
-                (self.history.of_transaction(id, span).await, reader)
+                let tenants = reader.as_ref().and_then(|reader| reader.tenants.as_deref());
+                self.history.of_transaction(id, tenants, span).await
             }
-            Inquiry::OfQueue { queue, span } => (self.history.of_queue(&queue, span).await, None),
+            Inquiry::OfQueue { queue, span } => self.history.of_queue(&queue, span).await,
         };
-        let mut past = found.map_err(|error| {
+        found.map_err(|error| {
             self.tell(&error);
             Unread::Away
-        })?;
-        if let Some(reader) = reader {
-            past.events
-                .retain(|event| reader.may_reach(event.get("tenant").and_then(Value::as_str)));
-        }
-        Ok(past)
+        })
     }
 
     fn tell(&self, error: &Unavailable) {

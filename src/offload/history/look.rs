@@ -59,8 +59,16 @@ impl Default for Span {
 }
 
 /// What is on record of a transaction.
-pub(super) fn of_transaction(id: TransactionId) -> Document {
-    doc! {"transaction": id.to_string()}
+pub(super) fn of_transaction(id: TransactionId, tenants: Option<&[String]>) -> Document {
+    let mut wanted = doc! {"transaction": id.to_string()};
+    if let Some(tenants) = tenants {
+        // Null is also what is not there.
+        let names = tenants
+            .iter()
+            .map(|it| Some(&**it).filter(|it| !it.is_empty()));
+        wanted.insert("tenant", doc! {"$in": names.collect::<Vec<_>>()});
+    }
+    wanted
 }
 
 /// What is on record of a queue.

@@ -22,6 +22,7 @@ pub use tally::Tally;
 
 use std::fmt;
 
+use mongodb::bson::Document;
 use tokio::sync::watch;
 
 use super::spool::Reader;
@@ -69,15 +70,22 @@ impl History {
         &self.tally
     }
 
-    /// What happened to a transaction.
-    pub async fn of_transaction(&self, id: TransactionId, span: Span) -> Result<Past, Unavailable> {
-        let wanted = look::of_transaction(id);
-        look::look(&self.database, &self.collections, wanted, span).await
+    /// What happened to a transaction, in some tenants or anywhere; `""` is what is outside of all tenants.
+    pub async fn of_transaction(
+        &self,
+        id: TransactionId,
+        tenants: Option<&[String]>,
+        span: Span,
+    ) -> Result<Past, Unavailable> {
+        self.look(look::of_transaction(id, tenants), span).await
     }
 
     /// What happened to a queue.
     pub async fn of_queue(&self, queue: &QueueName, span: Span) -> Result<Past, Unavailable> {
-        let wanted = look::of_queue(queue);
+        self.look(look::of_queue(queue), span).await
+    }
+
+    async fn look(&self, wanted: Document, span: Span) -> Result<Past, Unavailable> {
         look::look(&self.database, &self.collections, wanted, span).await
     }
 

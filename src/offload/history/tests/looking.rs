@@ -108,14 +108,14 @@ async fn collections_are_read_as_one() {
     );
     let past = stage
         .history
-        .of_transaction(transaction(1), Span::default())
+        .of_transaction(transaction(1), None, Span::default())
         .await
         .unwrap();
     let states = values(&past, "state");
     assert_eq!(states, ["Pending", "Blocked", "Dead"]);
     let past = stage
         .history
-        .of_transaction(transaction(9), Span::default())
+        .of_transaction(transaction(9), None, Span::default())
         .await
         .unwrap();
     assert_eq!(
@@ -221,6 +221,46 @@ async fn queues_of_one_name_are_kept_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_some_tenants_is_given_as_many_of_its_events_as_it_asks_for() {
+    let owners = [None, Some("a"), Some("b"), None, Some("a"), Some("b")];
+    let owners = owners.map(|name| Tenant(name.map(Into::into)));
+    let mut events = Vec::new();
+    for (number, tenant) in (0..).zip(&owners) {
+        let queue = QueueName::new(Realm::Plain, tenant.clone(), "q");
+        let state = states(transaction(1), after(number), State::Pending, vec![queue]);
+        events.push(state);
+    }
+    let stage = stage(vec![sink(SinkEvent::NewState, "states")], &events, 6).await;
+    let look = async |tenants: &[&str], span| {
+        let tenants: Vec<_> = tenants.iter().map(ToString::to_string).collect();
+        let looking = stage
+            .history
+            .of_transaction(transaction(1), Some(&tenants), span);
+        let past = looking.await.unwrap();
+        (values(&past, "tenant"), past.next)
+    };
+    let nobody = Value::Null;
+    for (tenants, expected) in [
+        (&["a"][..], vec![json!("a"); 2]),
+        (
+            &["b", ""],
+            vec![nobody.clone(), json!("b"), nobody.clone(), json!("b")],
+        ),
+        (&[""], vec![nobody.clone(); 2]),
+        (&["c"], vec![]),
+        (&[], vec![]),
+    ] {
+        assert_eq!(look(tenants, Span::default()).await, (expected, None));
+    }
+    // What is others' takes no place, and is not where to go on.
+    let (first, next) = look(&["b"], span(None, 1)).await;
+    assert_eq!(first, ["b"]);
+    assert_eq!(next.as_ref().map(|it| it.at), Some(after(2)));
+    assert_eq!(look(&["b"], span(next, 1)).await, (vec![json!("b")], None));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_read_back_at_once_has_a_bound_in_bytes() {
     let sinks = vec![
         sink(SinkEvent::NewState, "states"),
@@ -283,7 +323,7 @@ async fn however_much_happened_at_once_is_read_page_by_page_and_each_once() {
     let look = async |since, limit| {
         let of_transaction = stage
             .history
-            .of_transaction(transaction(1), span(since, limit));
+            .of_transaction(transaction(1), None, span(since, limit));
         of_transaction.await.unwrap()
     };
     let whole = look(None, EVENTS_MAX).await;
@@ -330,7 +370,9 @@ async fn ids_of_others_are_no_obstacle() {
     let mut seen = Vec::new();
     let mut since = None;
     for _ in 0..3 {
-        let look = stage.history.of_transaction(transaction(1), span(since, 1));
+        let look = stage
+            .history
+            .of_transaction(transaction(1), None, span(since, 1));
         let past = look.await.unwrap();
         seen.extend(values(&past, "state"));
         since = past.next;

@@ -79,7 +79,7 @@ async fn a_mongodb_that_is_away_holds_up_neither_a_stop_nor_who_looks() {
     let started = Instant::now();
     let looked = stage
         .history
-        .of_transaction(transaction(0), Span::default());
+        .of_transaction(transaction(0), None, Span::default());
     let error = looked.await.unwrap_err().to_string();
     assert!(error.starts_with("the history is unavailable: "), "{error}");
     soon(started);
