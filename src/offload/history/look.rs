@@ -1,5 +1,7 @@
 //! Looking up what happened.
 
+use std::time::Duration;
+
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
 
@@ -85,6 +87,7 @@ pub(super) async fn look(
     collections: &[String],
     wanted: Document,
     span: Span,
+    timeout: Duration,
 ) -> Result<Past, Unavailable> {
     let limit = span.limit.clamp(1, EVENTS_MAX);
     let mut filter = wanted;
@@ -101,7 +104,7 @@ pub(super) async fn look(
     let looking = async {
         let mut shelves = Vec::with_capacity(collections.len());
         for collection in collections {
-            shelves.push(shelf(database, collection, &filter, limit).await?);
+            shelves.push(shelf(database, collection, &filter, limit, timeout).await?);
         }
         Ok::<_, Fault>(shelves)
     };
@@ -168,6 +171,7 @@ async fn shelf(
     collection: &str,
     filter: &Document,
     limit: usize,
+    timeout: Duration,
 ) -> Result<Shelf, Fault> {
     let collection = database.collection(collection).await?;
     let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
@@ -175,6 +179,8 @@ async fn shelf(
         .find(filter.clone())
         .sort(doc! {"timestamp": 1, "_id": 1})
         .limit(one_more)
+        // Nobody waits for it any longer: it is not to go on there, either.
+        .max_time(timeout)
         .await?;
     let mut records: Vec<Record> = Vec::new();
     let mut room = BYTES_MAX;

@@ -86,7 +86,8 @@ impl History {
     }
 
     async fn look(&self, wanted: Document, span: Span) -> Result<Past, Unavailable> {
-        look::look(&self.database, &self.collections, wanted, span).await
+        let timeout = self.settings.timeout;
+        look::look(&self.database, &self.collections, wanted, span, timeout).await
     }
 
     /// Each sink, with the number of its collection.
