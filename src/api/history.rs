@@ -1,5 +1,7 @@
 //! `/trans/<id>/history` and `/queue/<id>/history`: what happened, as it was written down.
 
+use std::time::Duration;
+
 use super::{Action, Asked, bad_request, json::Object, refusal::unavailable};
 use crate::{
     http::{Response, Status},
@@ -15,6 +17,7 @@ pub(super) fn of_transaction(asked: &Asked<'_>, id: &str) -> Result<Action, Resp
             id,
             span: span(asked)?,
             reader: None,
+            wait_max: Duration::MAX,
         }),
         None => Action::Respond(recalled(Ok(Past::default()))),
     })

@@ -1,6 +1,6 @@
 //! `/trans` and `/trans/<id>`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, Answer, Asked, Settings, access,
@@ -22,6 +22,9 @@ use crate::{
     offload::{Inquiry, Memories, Span, is_url},
     web::{EVENTS_SHOWN_MAX, Paths, transaction_page, unknown_transaction_page},
 };
+
+/// How long a page waits for what happened, while what it has of the transaction is held.
+const TIMELINE_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Transactions are the one thing that has to be called JSON: the old server's clients rely on the error.
 pub(super) fn check_content_type(request: &Request) -> Result<(), Response> {
@@ -177,6 +180,7 @@ impl TransactionAnswer {
                     limit: EVENTS_SHOWN_MAX,
                 },
                 reader: reader.clone(),
+                wait_max: TIMELINE_WAIT_MAX,
             }),
             Self::Json { .. } => None,
         }

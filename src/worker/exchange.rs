@@ -17,7 +17,7 @@ use crate::{
     http::{Frame, Method, Request, Response, Status, Version},
     mailbox::{LeaseId, LeaseKind, Op, QueueName, Refusal, Reply, TransactionId},
     memory::Charge,
-    offload::Memories,
+    offload::Recollection,
     runtime::{Bell, Tick},
     store,
 };
@@ -50,7 +50,7 @@ enum Stage {
 }
 
 struct Recalling {
-    question: Question<Memories>,
+    question: Question<Recollection>,
     /// The rest of the answer.
     rest: Option<(Answer, Arrival)>,
 }
@@ -233,14 +233,14 @@ impl Exchange {
                 &made
             }
             Stage::Recalling(recalling) => {
-                let Some(memories) = recalling.question.take_answer() else {
+                let Some(recollection) = recalling.question.take_answer() else {
                     return Written::NotYet;
                 };
                 made = match recalling.rest.take() {
-                    None => api::recalled(memories),
+                    None => api::recalled(recollection.memories),
                     Some((answer, arrival)) => {
                         load.contents.extend(arrival.contents);
-                        answer.render_with(arrival.reply, memories)
+                        answer.render_with(arrival.reply, recollection.memories)
                     }
                 };
                 &made

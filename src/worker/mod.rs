@@ -50,7 +50,7 @@ use crate::{
     config, http,
     mailbox::TransactionId,
     memory::Account,
-    offload::{Event, Historian, Inquiry, Memories, Reporter, Unread},
+    offload::{Event, Historian, Inquiry, Recollection, Reporter, Unread},
     runtime::{Bell, Timers},
 };
 
@@ -68,7 +68,7 @@ struct Worker {
     /// Logins that are being checked.
     checks: Rc<Questions<Outcome>>,
     /// What is being read back from history.
-    recalls: Rc<Questions<Memories>>,
+    recalls: Rc<Questions<Recollection>>,
     historian: Option<Historian>,
     /// Whom requests are told, if history has them.
     reporter: Option<Reporter>,
@@ -157,11 +157,14 @@ impl Worker {
     }
 
     /// Asks history; the bell rings when it has answered.
-    fn recall(&self, inquiry: Inquiry, bell: &Rc<Bell>) -> Question<Memories> {
-        let question = self.recalls.open(bell);
+    fn recall(&self, inquiry: Inquiry, bell: &Rc<Bell>) -> Question<Recollection> {
+        let mut question = self.recalls.open(bell);
+        let number = question.number();
         match &self.historian {
-            Some(historian) => historian.ask(self.index, question.number(), inquiry),
-            None => self.recalls.receive(question.number(), Err(Unread::Off)),
+            Some(historian) => question.answered_by(historian.ask(self.index, number, inquiry)),
+            None => self
+                .recalls
+                .receive(number, Recollection::none(number, Unread::Off)),
         }
         question
     }

@@ -6,6 +6,8 @@ use std::{
     rc::Rc,
 };
 
+use tokio::task::AbortHandle;
+
 use crate::runtime::Bell;
 
 /// The questions of a worker that are open, at most one of a kind for each connection.
@@ -23,6 +25,8 @@ struct Entry<T> {
 pub(super) struct Question<T> {
     questions: Rc<Questions<T>>,
     number: u64,
+    /// What is done for it elsewhere, and can be stopped.
+    work: Option<AbortHandle>,
 }
 
 impl<T> Questions<T> {
@@ -38,6 +42,7 @@ impl<T> Questions<T> {
         Question {
             questions: Rc::clone(self),
             number,
+            work: None,
         }
     }
 
@@ -68,6 +73,11 @@ impl<T> Question<T> {
         self.number
     }
 
+    /// Stops that work when nobody waits for the answer any more.
+    pub(super) fn answered_by(&mut self, work: Option<AbortHandle>) {
+        self.work = work;
+    }
+
     /// The answer, if it has come; it can be taken once.
     pub(super) fn take_answer(&mut self) -> Option<T> {
         let mut entries = self.questions.entries.borrow_mut();
@@ -77,6 +87,9 @@ impl<T> Question<T> {
 
 impl<T> Drop for Question<T> {
     fn drop(&mut self) {
+        if let Some(work) = &self.work {
+            work.abort();
+        }
         self.questions.entries.borrow_mut().remove(&self.number);
     }
 }

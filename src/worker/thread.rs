@@ -23,7 +23,7 @@ use crate::{
     api,
     auth::{Guard, Outcome, Verdict},
     config, http,
-    offload::{Memories, Recollection},
+    offload::Recollection,
     runtime::{self, Bell, Inbox, Timers, Watch},
     store::{self, Gate, Health, Transitions},
     vital::{self, Vital},
@@ -281,11 +281,11 @@ async fn receive_verdicts(checks: &Questions<Outcome>, inbox: &Inbox<Verdict>) -
 
 /// Brings what was read back from history to those who wait for it.
 async fn receive_recollections(
-    recalls: &Questions<Memories>,
+    recalls: &Questions<Recollection>,
     inbox: &Inbox<Recollection>,
 ) -> io::Result<()> {
     receive_all(inbox, |recollection| {
-        recalls.receive(recollection.number, recollection.memories);
+        recalls.receive(recollection.number, recollection);
     })
     .await
 }
