@@ -18,6 +18,7 @@ use crate::{
     config::User,
     mailbox::{QueueName, TransactionId},
     runtime::Inbox,
+    vital::Vital,
 };
 
 /// Inquiries under way; one more is refused.
@@ -154,6 +155,8 @@ impl Historian {
         };
         let this = self.clone();
         let reading = self.pool.spawn(async move {
+            // Without an answer its client would wait for ever.
+            let _vital = Vital::thread();
             let recollection = Recollection {
                 number,
                 memories: this.read(inquiry).await,
