@@ -19,7 +19,7 @@ use self::embedded::Embedded;
 use crate::{
     config::{Config, StoreKind},
     mailbox::{Op, Refusal, Reply, Ticket, UnixMillis},
-    memory::Charge,
+    memory::{Account, Charge},
     runtime::{self, Timers},
 };
 
@@ -119,6 +119,14 @@ impl OpenStore {
         match self {
             Self::Embedded(_) => Health::new(0),
             Self::Redis(gate) => Arc::clone(gate.health()),
+        }
+    }
+
+    /// What the contents of answers are charged to.
+    pub fn answer_memory(&self) -> Arc<Account> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store.answer_memory()),
+            Self::Redis(gate) => Arc::clone(gate.answer_memory()),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     http::{Frame, Method, Request, Response, Status, Version},
     mailbox::{LeaseId, LeaseKind, Op, QueueName, Refusal, Reply, TransactionId},
     memory::Charge,
-    offload::Recollection,
+    offload::{Inquiry, Recollection},
     runtime::{Bell, Tick},
     store,
 };
@@ -41,7 +41,7 @@ enum Stage {
     Ready(Box<Response>),
     /// The store has been asked.
     Asked(Errand, Option<Answer>),
-    /// History has been asked, for the answer or for a part of it.
+    /// History is asked, for the answer or for a part of it.
     Recalling(Box<Recalling>),
     /// A pop, which may wait.
     Popping(Popping),
@@ -50,7 +50,9 @@ enum Stage {
 }
 
 struct Recalling {
-    question: Question<Recollection>,
+    inquiry: Inquiry,
+    /// None: it has not been asked yet.
+    question: Option<Question<Recollection>>,
     /// The rest of the answer.
     rest: Option<(Answer, Arrival)>,
 }
@@ -218,7 +220,7 @@ impl Exchange {
             let (action, address) = *action;
             self.stage = Stage::begin(action, None, address, worker, bell);
         }
-        self.ask_history(worker, bell);
+        self.turn_to_history();
         let made;
         let response = match &mut self.stage {
             Stage::Postponed(_) | Stage::Admitting(_) => return Written::NotYet,
@@ -233,16 +235,14 @@ impl Exchange {
                 &made
             }
             Stage::Recalling(recalling) => {
-                let Some(recollection) = recalling.question.take_answer() else {
+                if !out.is_empty() {
+                    // While the client does not take that, it had no use for the answer, and others for the place.
+                    return Written::NotYet;
+                }
+                let Some(answered) = recalling.take_answer(worker, bell, load) else {
                     return Written::NotYet;
                 };
-                made = match recalling.rest.take() {
-                    None => api::recalled(recollection.memories),
-                    Some((answer, arrival)) => {
-                        load.contents.extend(arrival.contents);
-                        answer.render_with(arrival.reply, recollection.memories)
-                    }
-                };
+                made = answered;
                 &made
             }
             Stage::Popping(popping) => {
@@ -286,8 +286,8 @@ impl Exchange {
         Written::Whole { keep_alive }
     }
 
-    /// Asks history for its part of the answer, where it has one and the store has replied.
-    fn ask_history(&mut self, worker: &Rc<Worker>, bell: &Rc<Bell>) {
+    /// Turns to history for its part of the answer, where it has one and the store has replied.
+    fn turn_to_history(&mut self) {
         if let Stage::Asked(errand, answer) = &mut self.stage
             && answer.as_ref().is_some_and(Answer::wants_history)
             && let Some(arrival) = errand.take_reply()
@@ -295,7 +295,8 @@ impl Exchange {
         {
             self.stage = match answer.inquiry(&arrival.reply) {
                 Some(inquiry) => Stage::Recalling(Box::new(Recalling {
-                    question: worker.recall(inquiry, bell),
+                    inquiry,
+                    question: None,
                     rest: Some((answer, arrival)),
                 })),
                 None => Stage::Ready(Box::new(answer.render(arrival.reply))),
@@ -351,6 +352,35 @@ impl Exchange {
     }
 }
 
+impl Recalling {
+    /// The answer, if it has come and there is room for it until the client has it.
+    fn take_answer(
+        &mut self,
+        worker: &Rc<Worker>,
+        bell: &Rc<Bell>,
+        load: &mut Load,
+    ) -> Option<Response> {
+        let question = self
+            .question
+            .get_or_insert_with(|| worker.recall(self.inquiry.clone(), bell));
+        let recollection = question.take_answer()?;
+        let (response, contents) = match self.rest.take() {
+            None => (api::recalled(recollection.memories), None),
+            Some((answer, arrival)) => {
+                let response = answer.render_with(arrival.reply, recollection.memories);
+                (response, arrival.contents)
+            }
+        };
+        let mut charge = Charge::new(&worker.shared.answer_memory);
+        if !charge.resize(response.body.len()) {
+            let limit = "limits.max_answer_memory is reached";
+            return Some(api::refused(&Refusal::Full(limit)));
+        }
+        load.contents.extend(contents.into_iter().chain([charge]));
+        Some(response)
+    }
+}
+
 impl Stage {
     fn begin(
         action: Action,
@@ -372,7 +402,8 @@ impl Stage {
                 Err(refusal) => Self::refused(&refusal),
             },
             Action::Recall(inquiry) => Self::Recalling(Box::new(Recalling {
-                question: worker.recall(inquiry, bell),
+                inquiry,
+                question: None,
                 rest: None,
             })),
             Action::Pop { mut pop, wait_max } => {

@@ -105,6 +105,8 @@ struct Shared {
     handshakes: AtomicUsize,
     handshakes_max: usize,
     body_memory: Arc<Account>,
+    /// The store's, for answers.
+    answer_memory: Arc<Account>,
     addresses: Arc<Addresses>,
     refusals: Arc<Refusals>,
 }

@@ -85,7 +85,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
             "the system refuses io_uring, epoll is used instead: the server works, and is slower"
         );
     }
-    let shared = shared(config, connections_max);
+    let shared = shared(config, connections_max, &store);
     let (reports, reported) = unbounded();
     let access = api::Access {
         has_users: !config.auth.users.is_empty(),
@@ -168,7 +168,7 @@ fn run(config: &Config) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-fn shared(config: &Config, connections_max: usize) -> Arc<Shared> {
+fn shared(config: &Config, connections_max: usize, store: &OpenStore) -> Arc<Shared> {
     Arc::new(Shared {
         draining: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
@@ -176,6 +176,7 @@ fn shared(config: &Config, connections_max: usize) -> Arc<Shared> {
         handshakes: AtomicUsize::new(0),
         handshakes_max: config.tls.max_handshakes,
         body_memory: Arc::new(Account::new(config.limits.max_body_memory.bytes())),
+        answer_memory: store.answer_memory(),
         addresses: Addresses::new(
             config.limits.max_connections_per_address,
             config.limits.max_requests_per_address,

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use mongodb::bson::{DateTime, doc};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -222,4 +223,36 @@ fn the_page_of_a_transaction_has_its_timeline_and_nothing_of_it_is_markup() {
     let id = client.push(&Queue::fresh(), "p");
     let page = client.call(&get(format!("/trans/{id}")).header("Accept", "text/html"));
     assert!(!page.text().contains("History"), "there is none");
+}
+
+#[test]
+fn whoever_does_not_take_a_history_holds_no_place_and_no_more_memory_than_answers_may() {
+    // An event of 3 MiB that takes 6 MiB as JSON, which is more than the buffers on the way hold.
+    let id = "7c56b28f-1a34-4c0b-9a0b-4a6cf7f0b9e1";
+    let mongo = Mongo::shared();
+    mongo.insert(
+        "popbox_ev",
+        vec![doc! {"_id": "1", "transaction": id,
+        "timestamp": DateTime::now(), "postdata": "\"".repeat(3 << 20)}],
+    );
+    let server = Settings::new()
+        .with_history(&mongo)
+        .set("limits.max_answer_memory", "64MiB")
+        .start();
+    let request = get(format!("/trans/{id}/history"));
+    let mut deaf = Vec::new();
+    // More than may read at once.
+    for _ in 0..10 {
+        let mut client = Client::connect_narrow(server.addr);
+        client.send_raw(&request.bytes("h").repeat(2));
+        assert_eq!(client.receive_head().status, 200);
+        deaf.push(client);
+    }
+    let mut client = server.client();
+    let refused = client.call(&request);
+    refused.assert_errors(503, &["no room: limits.max_answer_memory is reached"]);
+    assert!(refused.header("Retry-After").is_some());
+    client.assert_alive();
+    drop(deaf);
+    eventually("there is room", || client.call(&request).status == 200);
 }

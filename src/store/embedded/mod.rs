@@ -30,6 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Embedded {
     client: Client,
+    answer_memory: Arc<Account>,
     thread: JoinHandle<()>,
 }
 
@@ -79,7 +80,7 @@ impl Embedded {
             ledger,
             domain_limits(limits),
             space,
-            answer_memory,
+            Arc::clone(&answer_memory),
             transitions,
         )?;
         let intake = Arc::<Intake>::default();
@@ -92,12 +93,21 @@ impl Embedded {
             intake,
             backlog_max: limits.max_backlog,
         };
-        Ok(Self { client, thread })
+        Ok(Self {
+            client,
+            answer_memory,
+            thread,
+        })
     }
 
     /// A way to the store for one worker.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// What the contents of answers are charged to.
+    pub fn answer_memory(&self) -> &Arc<Account> {
+        &self.answer_memory
     }
 
     /// Makes everything durable and lets go of the files. Operations that come later are not answered.

@@ -97,6 +97,11 @@ impl Gate {
         })
     }
 
+    /// What the contents of answers are charged to.
+    pub fn answer_memory(&self) -> &Arc<Account> {
+        &self.answer_memory
+    }
+
     /// Whether the servers are within reach.
     pub fn health(&self) -> &Arc<Health> {
         &self.health

@@ -147,6 +147,14 @@ impl Mongo {
         self.ask(async |database| database.create_collection(name).await);
     }
 
+    /// Puts documents into a collection of the test's database.
+    pub fn insert(&self, collection: &str, documents: Vec<Document>) {
+        self.ask(async |database| {
+            let collection = database.collection(collection);
+            collection.insert_many(documents).await
+        });
+    }
+
     /// Lets it answer so many commands otherwise, as the fail point `failCommand` takes it.
     pub fn fail(&self, times: i32, data: Document) {
         let command =
