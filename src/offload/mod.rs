@@ -10,6 +10,8 @@ mod event;
 mod historian;
 pub mod history;
 mod intake;
+mod jitter;
+mod notice;
 mod reporter;
 mod spool;
 mod tally;

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep_until, timeout_at};
 use tracing::{debug, error, info};
-use uuid::Uuid;
 
 use super::callback::Callback;
 use super::client::Client;
@@ -19,6 +18,8 @@ use super::tally::Tally;
 use super::window::{Waiting, Window};
 use crate::config;
 use crate::mailbox::{QueueName, TransactionId};
+use crate::offload::jitter::jittered;
+use crate::offload::notice::{self, Notice};
 use crate::offload::spool::{Position, Reader};
 
 /// What is read of the spool at once.
@@ -35,9 +36,6 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long to leave the spool alone after it could not be read or its cursor not be written.
 const TROUBLE_WAIT: Duration = Duration::from_secs(1);
-
-/// How often lasting trouble is told, and what was given up.
-const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What callbacks on their way are given at a stop. Those that take longer are posted again after the next start.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -103,9 +101,9 @@ struct Delivery {
     saved: Position,
     save_at: Instant,
     read_at: Instant,
-    trouble: Trouble,
+    trouble: Notice,
     given_up: Option<GivenUp>,
-    giving_up: Trouble,
+    giving_up: Notice,
 }
 
 impl Delivery {
@@ -124,9 +122,9 @@ impl Delivery {
             saved,
             save_at: now,
             read_at: now,
-            trouble: Trouble(None),
+            trouble: Notice::default(),
             given_up: None,
-            giving_up: Trouble(None),
+            giving_up: Notice::default(),
         }
     }
 
@@ -154,7 +152,7 @@ impl Delivery {
         let now = Instant::now();
         let save = (self.window.cursor() > self.saved).then_some(self.save_at);
         let read = (self.read_at > now).then_some(self.read_at);
-        let idle = now + LOG_INTERVAL;
+        let idle = now + notice::EVERY;
         [self.window.next_retry(), save, read]
             .into_iter()
             .flatten()
@@ -165,8 +163,9 @@ impl Delivery {
         let entries = match self.reader.read(READ_BYTES).await {
             Ok(entries) => entries,
             Err(error) => {
-                self.trouble
-                    .tell(|| error!(%error, "callbacks wait: the spool cannot be read"));
+                if self.trouble.is_due(Instant::now().into()) {
+                    error!(%error, "callbacks wait: the spool cannot be read");
+                }
                 self.read_at = Instant::now() + TROUBLE_WAIT;
                 return;
             }
@@ -175,8 +174,9 @@ impl Delivery {
             let told = source::read(&entry.bytes).unwrap_or_else(|error| {
                 self.tally.count_undecodable();
                 let position = entry.position.0;
-                self.trouble
-                    .tell(|| error!(%error, position, "an entry of the spool is passed over"));
+                if self.trouble.is_due(Instant::now().into()) {
+                    error!(%error, position, "an entry of the spool is passed over");
+                }
                 Told::default()
             });
             for (transaction, queue, failure) in told.lost {
@@ -242,7 +242,10 @@ impl Delivery {
 
     /// Producers may name as many URLs that are given up as they like: the log has a line for many.
     fn tell_given_up(&mut self) {
-        if let Some(given_up) = self.given_up.take_if(|_| self.giving_up.is_due()) {
+        if let Some(given_up) = self
+            .given_up
+            .take_if(|_| self.giving_up.is_due(Instant::now().into()))
+        {
             given_up.tell();
         }
     }
@@ -264,8 +267,9 @@ impl Delivery {
                 SAVE_INTERVAL
             }
             Err(error) => {
-                self.trouble
-                    .tell(|| error!(%error, "what was called back cannot be written down"));
+                if self.trouble.is_due(Instant::now().into()) {
+                    error!(%error, "what was called back cannot be written down");
+                }
                 TROUBLE_WAIT
             }
         };
@@ -302,34 +306,11 @@ impl GivenUp {
     }
 }
 
-/// When something was told last.
-struct Trouble(Option<Instant>);
-
-impl Trouble {
-    fn tell(&mut self, tell: impl FnOnce()) {
-        if self.is_due() {
-            tell();
-        }
-    }
-
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = self.0.is_none_or(|last| last + LOG_INTERVAL <= now);
-        if is_due {
-            self.0 = Some(now);
-        }
-        is_due
-    }
-}
-
 /// The wait after so many failures: doubled with each, and shortened by up to a half at random.
 fn backoff(first: Duration, failures: usize) -> Duration {
     let doublings = u32::try_from(failures)
         .unwrap_or(u32::MAX)
         .saturating_sub(1);
-    let whole = first
-        .saturating_mul(2_u32.saturating_pow(doublings))
-        .min(BACKOFF_MAX);
-    let random = u32::from(Uuid::new_v4().into_bytes()[0]);
-    whole / 2 + whole / 2 * random / 255
+    let whole = first.saturating_mul(2_u32.saturating_pow(doublings));
+    jittered(whole.min(BACKOFF_MAX))
 }

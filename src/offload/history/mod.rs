@@ -10,7 +10,6 @@ mod draft;
 mod indexes;
 mod json;
 mod look;
-mod notice;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::notice::Notice;
+use crate::offload::jitter::jittered;
+use crate::offload::notice::Notice;
 
 /// The first wait; each further one is twice as long.
 const WAIT_FIRST: Duration = Duration::from_millis(50);
@@ -51,12 +51,6 @@ impl Trouble {
             *self = Self::new(self.what, self.wait_max);
         }
     }
-}
-
-/// Between half of a duration and all of it, so that many servers do not come at once.
-fn jittered(whole: Duration) -> Duration {
-    let random = u32::from(Uuid::new_v4().into_bytes()[0]);
-    whole / 2 + whole / 2 * random / 255
 }
 
 #[cfg(test)]

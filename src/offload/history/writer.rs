@@ -13,9 +13,9 @@ use super::batch::Batch;
 use super::database::Fault;
 use super::draft::drafts;
 use super::indexes::Indexes;
-use super::notice::Notice;
 use super::trouble::Trouble;
 use crate::offload::Event;
+use crate::offload::notice::Notice;
 use crate::offload::spool::{Entry, Position, Reader};
 
 /// How much of the spool is read at once.
