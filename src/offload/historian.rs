@@ -143,8 +143,8 @@ impl Historian {
         }
     }
 
-    /// Reads something back; what there was comes into the inbox of that worker. Whoever does not want it any more is to
-    /// abort that.
+    /// Reads something back; what there was comes into the inbox of that worker. Whoever does not want it any more
+    /// is to abort that.
     pub fn ask(&self, worker: u16, number: u64, inquiry: Inquiry) -> Option<AbortHandle> {
         let place = match self.take_place() {
             Ok(place) => place,

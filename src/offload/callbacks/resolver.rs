@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use super::address::admit;
 use super::failure::Failure;
 
-/// Asks the system, unless it is at too much already. A connection goes to one of the addresses given, so nothing can change between this look at them
-/// and the use of them.
+/// Asks the system, unless it is at too much already. A connection goes to one of the addresses given, so nothing can
+/// change between this look at them and the use of them.
 #[derive(Debug)]
 pub(super) struct Resolver {
     allow_private: bool,

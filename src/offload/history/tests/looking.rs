@@ -54,8 +54,8 @@ fn span(since: Option<Since>, limit: usize) -> Span {
     Span { since, limit }
 }
 
-fn from(at: UnixMillis) -> Option<Since> {
-    Some(Since { at, after: None })
+fn from(at: UnixMillis) -> Since {
+    Since { at, after: None }
 }
 
 fn values(past: &Past, field: &str) -> Vec<Value> {
@@ -163,9 +163,9 @@ async fn whoever_asks_since_the_last_one_misses_nothing() {
         (None, 7, 0..7, true),
         (None, 20, 0..20, false),
         (None, 0, 0..1, true),
-        (from(after(5)), 3, 10..13, true),
-        (from(after(5)), 10, 10..20, false),
-        (from(after(10)), 10, 20..20, false),
+        (Some(from(after(5))), 3, 10..13, true),
+        (Some(from(after(5))), 10, 10..20, false),
+        (Some(from(after(10))), 10, 20..20, false),
     ] {
         let past = look(since.clone(), limit).await;
         assert_eq!(
