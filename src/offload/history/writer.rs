@@ -1,6 +1,6 @@
 //! From the spool into MongoDB.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use mongodb::bson::RawDocumentBuf;
@@ -21,11 +21,34 @@ use crate::offload::spool::{Entry, Position, Reader};
 /// How much of the spool is read at once.
 const READ_BYTES_MAX: usize = 1 << 20;
 
-/// How often a document is written that MongoDB refuses, until it is left out.
-const TRIES_MAX: u32 = 3;
-
-/// What MongoDB answers to a document that it has.
+/// What MongoDB answers to a document with a key that an index has and may have once; as the others, from
+/// `error_codes.yml` in its source.
 const DUPLICATE_KEY: i32 = 11_000;
+
+/// It is not what the collection's kind takes, or too large.
+const BAD_VALUE: i32 = 2;
+
+/// The collection is sharded by a field that it does not have.
+const SHARD_KEY_NOT_FOUND: i32 = 61;
+
+/// It is not what the collection's validator takes.
+const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+
+/// It is too large.
+const BSON_OBJECT_TOO_LARGE: i32 = 10_334;
+
+/// It has a value that is too long for an index.
+const KEY_TOO_LONG: i32 = 17_280;
+
+/// Reasons to refuse a document that are in the document. All others may pass.
+const FINAL: [i32; 6] = [
+    BAD_VALUE,
+    SHARD_KEY_NOT_FOUND,
+    DOCUMENT_VALIDATION_FAILURE,
+    BSON_OBJECT_TOO_LARGE,
+    DUPLICATE_KEY,
+    KEY_TOO_LONG,
+];
 
 /// How long what is under way may take once it is told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -178,26 +201,23 @@ impl<'a> Writer<'a> {
         collection: &str,
         mut documents: Vec<RawDocumentBuf>,
     ) -> Result<(), Stopped> {
-        let mut tries = 0;
         while !documents.is_empty() {
             let wait = match self.try_insert(collection, &documents).await {
                 Ok(refused) => {
-                    self.writing.is_over(Instant::now());
                     let in_now = documents.len().saturating_sub(refused.len());
                     self.history.tally.add_sent(in_now);
-                    let Some(first) = refused.values().next() else {
+                    let (lost, later): (Vec<_>, Vec<_>) =
+                        refused.into_iter().partition(|it| FINAL.contains(&it.code));
+                    if let Some(first) = lost.first() {
+                        self.leave_out(lost.len(), &because(collection, first));
+                    }
+                    let Some(first) = later.first() else {
+                        self.writing.is_over(Instant::now());
                         return Ok(());
                     };
-                    tries += 1;
-                    if tries == TRIES_MAX {
-                        let (code, message) = (first.code, &first.message);
-                        let reason =
-                            format_args!("{collection} refuses it: {message} (code {code})");
-                        self.leave_out(refused.len(), &reason);
-                        return Ok(());
-                    }
-                    documents = only(documents, &refused);
-                    RETRY_WAIT * tries
+                    documents = only(documents, &later);
+                    self.writing
+                        .lasts(Instant::now(), &because(collection, first))
                 }
                 Err(fault) => self.writing.lasts(Instant::now(), &fault),
             };
@@ -208,12 +228,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes documents once; those that were refused by number.
+    /// Writes documents once; why some of them were refused.
     async fn try_insert(
         &self,
         collection: &str,
         documents: &[RawDocumentBuf],
-    ) -> Result<HashMap<usize, IndexedWriteError>, Fault> {
+    ) -> Result<Vec<IndexedWriteError>, Fault> {
         let database = &self.history.database;
         let inserting = async {
             let collection = database.collection(collection).await?;
@@ -221,7 +241,7 @@ impl<'a> Writer<'a> {
             Ok::<_, Fault>(())
         };
         match database.within(inserting).await {
-            Ok(()) => Ok(HashMap::new()),
+            Ok(()) => Ok(Vec::new()),
             Err(Fault::Driver(error)) => refused(error),
             Err(late) => Err(late),
         }
@@ -253,26 +273,60 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How long to wait until documents that were refused are written again, times how often they were.
-const RETRY_WAIT: Duration = Duration::from_millis(100);
-
-/// Which documents were refused, but for those that are there already; or why all of it has to be written again.
-fn refused(error: Error) -> Result<HashMap<usize, IndexedWriteError>, Fault> {
+/// Why documents were refused, but for those that are there already; or why all of it has to be written again.
+fn refused(error: Error) -> Result<Vec<IndexedWriteError>, Fault> {
     match *error.kind {
-        ErrorKind::InsertMany(ref insert) if insert.write_concern_error.is_none() => {
-            let errors = insert.write_errors.iter().flatten();
-            let errors = errors.filter(|it| it.code != DUPLICATE_KEY);
-            Ok(errors.map(|it| (it.index, it.clone())).collect())
+        ErrorKind::InsertMany(insert) if insert.write_concern_error.is_none() => {
+            let mut errors = insert.write_errors.unwrap_or_default();
+            errors.retain(|it| it.code != DUPLICATE_KEY || !is_of_ids(&it.message));
+            Ok(errors)
         }
         _ => Err(error.into()),
     }
 }
 
-fn only(
-    documents: Vec<RawDocumentBuf>,
-    refused: &HashMap<usize, IndexedWriteError>,
-) -> Vec<RawDocumentBuf> {
+/// Whether it is the index of ids that has a key, in "E11000 duplicate key error collection: d.c index: _id_ dup key:
+/// { _id: ... }". A collection that is clustered by ids has none. Somebody else's index may have any name, and the key
+/// any text.
+fn is_of_ids(message: &str) -> bool {
+    match message.split_once(" index: ") {
+        Some((_, index)) => index.starts_with("_id_ "),
+        None => message.contains(" dup key: { _id: "),
+    }
+}
+
+fn because(collection: &str, error: &IndexedWriteError) -> String {
+    let IndexedWriteError { code, message, .. } = error;
+    format!("{collection} refuses it: {message} (code {code})")
+}
+
+fn only(documents: Vec<RawDocumentBuf>, refused: &[IndexedWriteError]) -> Vec<RawDocumentBuf> {
+    let numbers: HashSet<usize> = refused.iter().map(|it| it.index).collect();
     let numbered = documents.into_iter().enumerate();
-    let kept = numbered.filter(|(number, _)| refused.contains_key(number));
+    let kept = numbered.filter(|(number, _)| numbers.contains(number));
     kept.map(|(_, document)| document).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_key_of_the_index_of_ids_is_there_already() {
+        let told =
+            |place: &str| is_of_ids(&format!("E11000 duplicate key error collection: {place}"));
+        assert!(told("d.c index: _id_ dup key: { _id: \"1\" }"));
+        assert!(told(
+            "d.c index: _id_ collation: { locale: \"fr\" } dup key: { _id: \"0x31\" }"
+        ));
+        // Clustered by ids.
+        assert!(told("d.c dup key: { _id: \"1\" }"));
+        assert!(!told("d.c index: queue_1 dup key: { queue: \"q\" }"));
+        assert!(!told(
+            "d.c index: _id_1_queue_1 dup key: { _id: \"1\", queue: \"q\" }"
+        ));
+        assert!(!told(
+            "d.c index: queue_1 dup key: { queue: \" index: _id_ dup key: { _id: \" }"
+        ));
+    }
 }

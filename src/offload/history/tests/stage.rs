@@ -15,7 +15,7 @@ use super::super::History;
 use crate::config::{self, Sink, SinkEvent};
 use crate::mailbox::{QueueName, Realm, State, Tenant, TransactionId, UnixMillis};
 use crate::offload::spool::{self, Limits, Reader, Writer};
-use crate::offload::{Event, Messages, NewStates};
+use crate::offload::{Action, Event, Messages, NewStates};
 
 /// How long something that is to happen may take, on a machine that has other work.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -242,4 +242,20 @@ pub(super) fn states(
 /// One message has a new state, now.
 pub(super) fn state(number: u8, state: State) -> Event {
     states(transaction(number), now(), state, vec![plain("q")])
+}
+
+/// Something was asked for.
+pub(super) fn action(at: UnixMillis, error: Option<&str>) -> Event {
+    Event::Action(Box::new(Action {
+        at,
+        action: "USERPOP".into(),
+        realm: Realm::Plain,
+        tenant: Tenant(None),
+        queue: Some("q".into()),
+        transaction: None,
+        max_msg: None,
+        total_msg: None,
+        postdata: None,
+        error: error.map(Into::into),
+    }))
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 use popbox_test_support::{Direction, Mongo, Proxy, soon};
 
 use super::super::Span;
-use super::stage::{Stage, settings, state, transaction};
+use super::stage::{Stage, action, now, settings, state, transaction};
 use crate::config;
 use crate::mailbox::State;
 
@@ -118,6 +119,35 @@ async fn a_batch_that_fails_as_a_whole_is_written_again() {
     }
     assert_eq!(transactions(&stage).await, expected(4));
     assert_eq!(stage.history.tally().failed(), 0);
+    stage.end().await;
+}
+
+/// Here a place is wanted where some documents have a word: what keeps them out is not in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_now_is_written_again_alone() {
+    let mongo = Mongo::shared();
+    let settings = settings(&mongo);
+    let mut stage = Stage::new(mongo, settings);
+    let place = IndexModel::builder().keys(doc! {"state": "2dsphere"});
+    let collection = stage.collection("popbox_ev").await;
+    let place = collection.create_index(place.build()).await.unwrap();
+    stage.tell(&state(0, State::Pending));
+    stage.tell(&action(now(), None));
+    stage.tell(&state(1, State::Pending));
+    stage.start();
+    stage
+        .until("it has tried often", |history| {
+            history.tally().retried() > 5
+        })
+        .await;
+    let counts = |stage: &Stage| {
+        let tally = stage.history.tally();
+        (tally.sent(), tally.failed())
+    };
+    assert_eq!(counts(&stage), (1, 0));
+    collection.drop_index(place.index_name).await.unwrap();
+    stage.until_there_are(3).await;
+    assert_eq!(counts(&stage), (3, 0));
     stage.end().await;
 }
 
