@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mongodb::bson::RawDocumentBuf;
 use mongodb::error::Error;
-use mongodb::options::ClientOptions;
+use mongodb::options::{Acknowledgment, ClientOptions};
 use mongodb::{Client, Collection};
 use tokio::sync::OnceCell;
 
@@ -76,9 +76,38 @@ impl Database {
         // Half of the time, so that there is some left for telling what is wrong with the servers.
         options.server_selection_timeout = Some(self.timeout / 2);
         options.connect_timeout.get_or_insert(self.timeout / 2);
-        // The spool has an event no longer once MongoDB has it, which is to survive a crash there.
+        // The spool has an event no longer once MongoDB has it, which is to survive a crash there. What is asked for
+        // displaces the server's own default, so it is all asked for.
         let concern = options.write_concern.get_or_insert_default();
+        concern.w.get_or_insert(Acknowledgment::Majority);
         concern.journal.get_or_insert(true);
         Client::with_options(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked for with the options of a connection string.
+    async fn concern(options: &str) -> (Option<Acknowledgment>, Option<bool>) {
+        let uri = format!("mongodb://127.0.0.1:1/?{options}");
+        let database = Database::new(&config::History {
+            uri: Some(uri.parse().unwrap()),
+            ..config::History::default()
+        });
+        let collection = database.collection("c").await.unwrap();
+        let concern = collection.write_concern().cloned().unwrap();
+        database.close().await;
+        (concern.w, concern.journal)
+    }
+
+    #[tokio::test]
+    async fn a_majority_has_to_have_it_on_disk_unless_the_uri_says_otherwise() {
+        let majority = Some(Acknowledgment::Majority);
+        assert_eq!(concern("").await, (majority.clone(), Some(true)));
+        assert_eq!(concern("journal=false").await, (majority, Some(false)));
+        let one = Some(Acknowledgment::Nodes(1));
+        assert_eq!(concern("w=1").await, (one, Some(true)));
     }
 }
