@@ -242,10 +242,11 @@ fn a_full_spool_drops_what_is_new_and_holds_up_nobody() {
     stage.receiver.await_calls(1);
     // As much of a callback as is told, and more.
     let long = format!("http://127.0.0.1:1/{}", "x".repeat(10_000));
+    // 16 MiB of them.
+    for _ in 0..4200 {
+        deliver(&mut client, &long);
+    }
     eventually("there is no room", || {
-        for _ in 0..500 {
-            deliver(&mut client, &long);
-        }
         client.offload()["dropped"] != json!(0)
     });
     let offload = client.offload();
