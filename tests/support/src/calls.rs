@@ -195,7 +195,9 @@ impl Client {
     /// The states that a message has had, as the history has them.
     #[track_caller]
     pub fn states_told(&mut self, id: &str, queue: &Queue) -> Vec<String> {
-        let events = self.history(&format!("/trans/{id}"));
+        let mut events = self.history(&format!("/trans/{id}"));
+        // What two servers tell of the same millisecond is in the order of their logs.
+        events.sort_by_key(|it| (it["timestamp"].to_string(), it["state"] == "Delivered"));
         let of_queue = events.iter().filter(|event| event["queue"] == queue.id);
         let states = of_queue.filter_map(|event| event["state"].as_str());
         states.map(str::to_owned).collect()
