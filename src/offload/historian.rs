@@ -13,7 +13,10 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::history::{History, Past, Span, Unavailable};
+use super::{
+    history::{History, Past, Span, Unavailable},
+    notice::Notice,
+};
 use crate::{
     config::User,
     mailbox::{QueueName, TransactionId},
@@ -26,9 +29,6 @@ const INQUIRIES_MAX: usize = 8;
 
 /// How long nothing is read after a read that failed: whoever asks meanwhile would only wait as well.
 const RESPITE: Duration = Duration::from_secs(2);
-
-/// A trouble that lasts is logged this often.
-const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What to read back.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ pub struct Historian {
 #[derive(Default)]
 struct Troubles {
     failed: Option<Instant>,
-    told: Option<Instant>,
+    notice: Notice,
 }
 
 impl Historian {
@@ -202,8 +202,7 @@ impl Historian {
         let now = Instant::now();
         let mut troubles = self.troubles();
         troubles.failed = Some(now);
-        if troubles.told.is_none_or(|told| now - told >= LOG_INTERVAL) {
-            troubles.told = Some(now);
+        if troubles.notice.is_due(now.into()) {
             warn!("{error}; not every further read that fails is told");
         }
     }

@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::{error, warn};
 
 use super::{
+    notice::Notice,
     reporter::Letter,
     spool::{AppendError, Writer},
     tally::Tally,
@@ -23,9 +24,6 @@ const GATHERING: Duration = Duration::from_millis(1);
 
 /// How often what is written is put on the disk. A killed process loses nothing by that, a power cut may lose so much.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Losses, and a disk that does not sync, are told this often.
-const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why events are lost that do not come here.
 const TOO_MANY: &str =
@@ -40,11 +38,12 @@ pub(super) struct Intake {
     tally: Arc<Tally>,
     synced: Instant,
     is_dirty: bool,
-    sync_told: Option<Instant>,
+    failing_to_sync: Notice,
     /// Why the last event was lost here.
     reason: Option<Box<dyn Error + Send + Sync>>,
-    /// Losses that have been told, and when.
-    told: (u64, Option<Instant>),
+    /// Losses that have been told.
+    told: u64,
+    losing: Notice,
 }
 
 impl Intake {
@@ -55,9 +54,10 @@ impl Intake {
             tally,
             synced: Instant::now(),
             is_dirty: false,
-            sync_told: None,
+            failing_to_sync: Notice::default(),
             reason: None,
-            told: (0, None),
+            told: 0,
+            losing: Notice::default(),
         }
     }
 
@@ -130,32 +130,25 @@ impl Intake {
             self.synced = Instant::now();
             self.is_dirty = result.is_err();
             if let Err(error) = result
-                && is_due(self.sync_told)
+                && self.failing_to_sync.is_due(self.synced.into())
             {
                 error!(%error, "the spool cannot be put on its disk");
-                self.sync_told = Some(self.synced);
             }
         }
     }
 
     fn tell_losses(&mut self) {
-        let (told, at) = self.told;
         let dropped = self.tally.dropped();
-        if dropped > told && is_due(at) {
+        if dropped > self.told && self.losing.is_due(Instant::now().into()) {
             // Those that did not get this far are counted only.
             let reason = self.reason.take();
             let reason = reason.map_or_else(|| TOO_MANY.into(), |reason| reason.to_string());
             warn!(
-                lost = dropped - told,
+                lost = dropped - self.told,
                 in_all = dropped,
                 "events for history and callbacks are lost: {reason}"
             );
-            self.told = (dropped, Some(Instant::now()));
+            self.told = dropped;
         }
     }
-}
-
-/// Whether something is to be told that was told then.
-fn is_due(told: Option<Instant>) -> bool {
-    told.is_none_or(|told| told.elapsed() >= LOG_INTERVAL)
 }
